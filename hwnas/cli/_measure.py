@@ -34,7 +34,9 @@ def measure(
     ] = None,
     space: Annotated[
         str | None,
-        typer.Option(metavar="SPACE", help="Instead of files: networks of a space: digits, FILE.toml or FILE.py:NAME."),
+        typer.Option(
+            metavar="SPACE", help="Instead of files: networks of a space, as digits, FILE.toml or FILE.py:NAME."
+        ),
     ] = None,
     count: Annotated[int, typer.Option(metavar="N", min=1, help="With --space: how many.")] = 20,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="With --space: which.")] = 0,

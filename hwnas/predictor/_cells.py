@@ -15,30 +15,33 @@ import numpy as np
 from hwnas._toml import closest
 from hwnas.errors import PredictorError
 from hwnas.predictor._features import FeatureBlocks
+from hwnas.space import Architecture
+from hwnas.space.nasbench201 import EDGES, OPERATIONS, cell_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-#: The edges in the string's order, as (from, to).
-EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 _PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))  # all ways from node 0 to node 3, as edges
 _INTO = ((0,), (1, 2), (3, 4, 5))  # the edges into nodes 1, 2, 3
 _SHAPE = re.compile(r"\|([^|~]+)~0\|\+\|([^|~]+)~0\|([^|~]+)~1\|\+\|([^|~]+)~0\|([^|~]+)~1\|([^|~]+)~2\|")
 _CODE = {name: code for code, name in enumerate(OPERATIONS)}
 
 
-def parse_cells(architectures: Sequence[str]) -> np.ndarray:
+def parse_cells(architectures: Sequence[str | Architecture]) -> np.ndarray:
     """Return the operation on each edge, `n x 6`, as an index into `OPERATIONS`.
+
+    Args:
+        architectures: n cells, as strings or as architectures of the built-in space `nasbench201`.
 
     Raises:
         PredictorError: names the row, the string and the unknown operation.
     """
-    matched = [_SHAPE.fullmatch(text) for text in architectures]
+    texts = [_text(architecture) for architecture in architectures]
+    matched = [_SHAPE.fullmatch(text) for text in texts]
     if None in matched:
         row = matched.index(None)
         raise PredictorError(
-            f"architecture {row}: {architectures[row]!r} is no cell of NAS-Bench-201",
+            f"architecture {row}: {texts[row]!r} is no cell of NAS-Bench-201",
             "write it as |op~0|+|op~0|op~1|+|op~0|op~1|op~2|",
         )
     words = [match.groups() for match in matched if match is not None]
@@ -50,6 +53,12 @@ def parse_cells(architectures: Sequence[str]) -> np.ndarray:
             f"architecture {row}: unknown operation {exc.args[0]!r}{closest(exc.args[0], OPERATIONS)}",
             "the operations are " + ", ".join(OPERATIONS),
         ) from exc
+
+
+def _text(architecture: str | Architecture) -> str:
+    if isinstance(architecture, Architecture) and architecture.space == "nasbench201":
+        return cell_text(architecture)
+    return str(architecture)  # what is no cell either fails to parse, and is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,7 @@ class CellFeaturiser:
         """Return `nasbench201`."""
         return "nasbench201"
 
-    def __call__(self, architectures: Sequence[str]) -> FeatureBlocks:
+    def __call__(self, architectures: Sequence[str | Architecture]) -> FeatureBlocks:
         """Return the features of n cells."""
         return _features(parse_cells(architectures))
 
@@ -108,7 +117,7 @@ def _features(codes: np.ndarray) -> FeatureBlocks:
     return FeatureBlocks(blocks, np.asarray(through.any(1)), curved=("live counts", "paths", "counts"))
 
 
-def cell_graphs(architectures: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def cell_graphs(architectures: Sequence[str | Architecture]) -> tuple[np.ndarray, np.ndarray]:
     """Return the cells with operations on nodes, as HELP takes them: nodes `n x 9 x 8` and adjacency `9 x 9`.
 
     The nodes are the input, the six edges, the output, and a global node that gathers from all.

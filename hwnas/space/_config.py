@@ -215,5 +215,11 @@ def _digits() -> SearchSpace:
     return digits_space()
 
 
+def _nasbench201() -> SearchSpace:
+    from hwnas.space.nasbench201 import nasbench201_space
+
+    return nasbench201_space()
+
+
 #: The built-in spaces, each imported when it is asked for.
-BUILTIN: dict[str, Callable[[], SearchSpace]] = {"digits": _digits}
+BUILTIN: dict[str, Callable[[], SearchSpace]] = {"digits": _digits, "nasbench201": _nasbench201}

@@ -3,6 +3,8 @@ import pytest
 
 from hwnas.errors import PredictorError
 from hwnas.predictor import CellFeaturiser, cell_graphs, parse_cells
+from hwnas.space import get_space
+from hwnas.space.nasbench201 import cell_from_text
 
 CHAIN = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_1x1~2|"
 DEAD_END = "|nor_conv_3x3~0|+|none~0|none~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|"
@@ -17,6 +19,15 @@ def test_only_edges_on_a_path_from_input_to_output_are_live():
     np.testing.assert_array_equal(found.blocks["paths"][0, :3], [2, 2, 1])
     assert not found.blocks["paths"][2].any()
     assert sum(found.widths().values()) == 74
+
+
+def test_architectures_of_the_built_in_space_are_cells_as_well():
+    np.testing.assert_array_equal(
+        parse_cells([cell_from_text(CHAIN), cell_from_text(DEAD)]), parse_cells([CHAIN, DEAD])
+    )
+    space = get_space("digits")
+    with pytest.raises(PredictorError, match="architecture 0: .*digits.* is no cell"):
+        parse_cells(space.sample(1, np.random.default_rng(0)))
 
 
 def test_an_unknown_operation_is_named_with_the_near_miss():
