@@ -5,7 +5,7 @@
 """
 
 from hwnas.network._builder import GraphBuilder
-from hwnas.network._deployed import folded, simplified
+from hwnas.network._deployed import foldable, folded, simplified
 from hwnas.network._file import NetworkFile, TensorSpec
 from hwnas.network._graph import Graph, Input, Node
 from hwnas.network._graph_file import load_graph, write_graph
@@ -31,6 +31,7 @@ __all__ = [
     "TensorSpec",
     "Weight",
     "checked_weights",
+    "foldable",
     "folded",
     "initial_weights",
     "load_graph",

@@ -52,27 +52,39 @@ def simplified(graph: Graph) -> Graph:
     return _without_idle(graph, kept, output)
 
 
-def folded(graph: Graph, weights: Weights) -> tuple[Graph, Weights]:
-    """Return the graph and weights with each batch normalisation put into the convolution or linear layer before it.
+def foldable(graph: Graph) -> dict[str, str]:
+    """Return the batch normalisations that can be put into the layer before them, each with that layer, by name.
 
-    Exact in real numbers; a few float32 roundings apart in practice. One that follows anything else, or whose input is
-    read elsewhere too, stays. Jacob et al. 2018, "Quantization and Training of Neural Networks", section 3.2.
+    One that follows anything but a convolution or a linear layer, or whose input is read elsewhere too, stays.
     """
     readers = graph.consumers()
     by_name = {node.name: node for node in graph.nodes}
-    changed: dict[str, Node] = {}
-    same: dict[str, str] = {}
-    arrays = dict(weights)
+    found = {}
     for node in graph.nodes:
         source = by_name.get(node.inputs[0])
         if not isinstance(node.operation, BatchNorm) or source is None or len(readers[source.name]) > 1:
             continue
+        if isinstance(source.operation, (Conv2d, Linear)) and len(graph.shapes[source.name]) != 2:
+            found[node.name] = source.name  # over a sequence, the two work along different dimensions
+    return found
+
+
+def folded(graph: Graph, weights: Weights) -> tuple[Graph, Weights]:
+    """Return the graph and weights with each batch normalisation put into the convolution or linear layer before it.
+
+    Exact in real numbers; a few float32 roundings apart in practice. `foldable` says which ones stay. Jacob et al.
+    2018, "Quantization and Training of Neural Networks", section 3.2.
+    """
+    same = foldable(graph)
+    by_name = {node.name: node for node in graph.nodes}
+    changed: dict[str, Node] = {}
+    arrays = dict(weights)
+    for name, layer_name in same.items():
+        source, norm = by_name[layer_name], by_name[name].operation
         layer = source.operation
-        if not isinstance(layer, (Conv2d, Linear)) or len(graph.shapes[source.name]) == 2:
-            continue  # over a sequence, the two work along different dimensions
-        changed[source.name] = replace(source, operation=replace(layer, bias=True))
-        same[node.name] = source.name
-        _fold_arrays(arrays, source.name, node.name, node.operation.epsilon)
+        if isinstance(layer, (Conv2d, Linear)) and isinstance(norm, BatchNorm):
+            changed[layer_name] = replace(source, operation=replace(layer, bias=True))
+            _fold_arrays(arrays, layer_name, name, norm.epsilon)
     nodes = [
         replace(base, inputs=tuple(same.get(name, name) for name in base.inputs))
         for base in (changed.get(node.name, node) for node in graph.nodes)

@@ -15,7 +15,10 @@ from hwnas.predictor._fbnet import FbnetFeaturiser
 from hwnas.predictor._features import FeatureBlocks, Featuriser, MatrixFeaturiser
 from hwnas.predictor._graph_features import GraphFeaturiser
 from hwnas.predictor._latency_predictor import LatencyPredictor
+from hwnas.predictor._library import PredictorLibrary, load_device_predictor, save_device_predictor
 from hwnas.predictor._model import CostModel, Prediction
+from hwnas.predictor._space_features import SpaceFeaturiser, featuriser_of
+from hwnas.predictor._stored import StoredPredictor
 from hwnas.predictor._table import LatencyTable
 
 if TYPE_CHECKING:
@@ -40,10 +43,16 @@ __all__ = [
     "MatrixFeaturiser",
     "MeasuredDevice",
     "Prediction",
+    "PredictorLibrary",
     "ProxyModel",
     "RidgeModel",
+    "SpaceFeaturiser",
+    "StoredPredictor",
     "cell_graphs",
+    "featuriser_of",
+    "load_device_predictor",
     "parse_cells",
+    "save_device_predictor",
 ]
 
 _LAZY = {"HelpPredictor": "_help", "HelpDevice": "_help", "CellGraphs": "_help_network"}  # these need torch

@@ -11,7 +11,7 @@ A space is written in Python, in TOML, or taken by name:
 
 from hwnas.space._architecture import Architecture
 from hwnas.space._choice import Categorical, Ordinal
-from hwnas.space._config import SpaceConfig, get_space, load_space, space_from_config
+from hwnas.space._config import SpaceConfig, builtin_spaces, get_space, load_space, space_from_config
 from hwnas.space._constraint import Constraint
 from hwnas.space._encoding import Column
 from hwnas.space._number import Float, Int
@@ -29,6 +29,7 @@ __all__ = [
     "Parameter",
     "SearchSpace",
     "SpaceConfig",
+    "builtin_spaces",
     "get_space",
     "load_space",
     "space_from_config",

@@ -209,6 +209,11 @@ def get_space(name: str) -> SearchSpace:
     return BUILTIN[name]()
 
 
+def builtin_spaces() -> tuple[str, ...]:
+    """Return the names of the built-in spaces."""
+    return tuple(BUILTIN)
+
+
 def _digits() -> SearchSpace:
     from hwnas.space.digits import digits_space
 

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from hwnas.errors import PredictorError
-from hwnas.network import reference_graph
+from hwnas.network import GraphBuilder, reference_graph
 from hwnas.predictor import FeatureBlocks, GraphFeaturiser, MatrixFeaturiser
+from hwnas.predictor._graph_features import TOTALS
 
 
 def test_blocks_that_do_not_fit_are_refused():
@@ -24,13 +25,31 @@ def test_rows_are_taken_from_every_block():
     np.testing.assert_array_equal(part.live, [True, False])
 
 
-def test_a_graphs_features_are_its_own_counts():
+def test_a_graphs_features_are_those_of_what_is_deployed():
     graph = reference_graph()
     found = GraphFeaturiser()([graph, graph])
-    totals = found.blocks["totals"]
-    np.testing.assert_array_equal(totals[0], totals[1])
-    assert totals[0, 2] == graph.macs
-    assert totals[0, 3] == graph.params
-    assert found.blocks["counts"][0].sum() == len(graph.nodes) == totals[0, 1]
-    assert 1 <= totals[0, 0] <= len(graph.nodes)
-    assert found.blocks["macs"][0].sum() == graph.macs
+    totals = dict(zip(TOTALS, found.blocks["totals"][0], strict=True))
+    np.testing.assert_array_equal(found.blocks["totals"][0], found.blocks["totals"][1])
+    folded = sum(node.operation.kind == "batch_norm" for node in graph.nodes)
+    assert totals["macs"] == found.blocks["macs"][0].sum() == graph.macs
+    assert totals["steps"] == found.blocks["counts"][0].sum() == len(graph.nodes) - folded
+    assert 1 <= totals["depth"] <= totals["steps"]
+    assert 0 < totals["longest macs"] <= graph.macs
+    assert found.live.all()
+    resolutions = found.blocks["resolutions"].reshape(2, -1, 8)[0]
+    assert resolutions[:3].sum() == graph.macs
+    assert resolutions[-2].sum() == totals["steps"]
+
+
+def test_parallel_branches_are_counted_as_paths_and_a_dead_network_is_known():
+    build = GraphBuilder("two")
+    x = build.input((4, 8, 8))
+    both = build.add(build.conv(x, 4, kernel=1), build.conv(x, 4, kernel=3))
+    wide = dict(zip(TOTALS, GraphFeaturiser()([build.graph(both)]).blocks["totals"][0], strict=True))
+    assert wide["paths"] == np.log2(3)
+    assert (wide["depth"], wide["steps"]) == (2, 3)
+    assert wide["longest macs"] == 4 * 4 * 9 * 64
+    build = GraphBuilder("dead")
+    x = build.input((4, 8, 8))
+    dead = build.graph(build.conv(build.zero(x), 4, kernel=1))
+    assert not GraphFeaturiser()([dead]).live.any()
