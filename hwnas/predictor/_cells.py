@@ -37,25 +37,32 @@ def parse_cells(architectures: Sequence[str | Architecture]) -> np.ndarray:
         PredictorError: names the row, the string and the unknown operation.
     """
     texts = [_text(architecture) for architecture in architectures]
-    matched = [_SHAPE.fullmatch(text) for text in texts]
-    if None in matched:
-        row = matched.index(None)
+    place = {text: i for i, text in enumerate(dict.fromkeys(texts))}  # a space of 15,625: each is parsed once
+    codes = np.array([_parse(text, texts) for text in place], dtype=np.int64).reshape(-1, len(EDGES))
+    out: np.ndarray = codes[np.fromiter((place[text] for text in texts), np.int64, len(texts))]
+    return out
+
+
+def _parse(text: str, texts: Sequence[str]) -> list[int]:
+    matched = _SHAPE.fullmatch(text)
+    if matched is None:
         raise PredictorError(
-            f"architecture {row}: {texts[row]!r} is no cell of NAS-Bench-201",
+            f"architecture {texts.index(text)}: {text!r} is no cell of NAS-Bench-201",
             "write it as |op~0|+|op~0|op~1|+|op~0|op~1|op~2|",
         )
-    words = [match.groups() for match in matched if match is not None]
     try:
-        return np.array([[_CODE[word] for word in row] for row in words], dtype=np.int64).reshape(-1, len(EDGES))
+        return [_CODE[word] for word in matched.groups()]
     except KeyError as exc:
-        row = next(i for i, row in enumerate(words) if exc.args[0] in row)
+        word = str(exc.args[0])
         raise PredictorError(
-            f"architecture {row}: unknown operation {exc.args[0]!r}{closest(exc.args[0], OPERATIONS)}",
+            f"architecture {texts.index(text)}: unknown operation {word!r}{closest(word, OPERATIONS)}",
             "the operations are " + ", ".join(OPERATIONS),
         ) from exc
 
 
 def _text(architecture: str | Architecture) -> str:
+    if isinstance(architecture, str):
+        return architecture
     if isinstance(architecture, Architecture) and architecture.space == "nasbench201":
         return cell_text(architecture)
     return str(architecture)  # what is no cell either fails to parse, and is shown

@@ -68,7 +68,10 @@ class SpaceFeaturiser:
         made = GraphFeaturiser()([self.space.graph(item) for item in new])
         rows = {**self._rows, **{item.id: made[i : i + 1] for i, item in enumerate(new)}}
         self._rows = rows
-        blocks = {name: np.vstack([rows[a.id].blocks[name] for a in architectures]) for name in made.blocks}
+        blocks = {
+            name: np.array([rows[a.id].blocks[name][0] for a in architectures]).reshape(len(architectures), width)
+            for name, width in made.widths().items()
+        }
         live = np.array([rows[a.id].live[0] for a in architectures], bool)
         return FeatureBlocks({**blocks, "encoding": encoding}, live, curved=(*made.curved, *curved))
 

@@ -26,7 +26,7 @@ def test_architectures_of_the_built_in_space_are_cells_as_well():
         parse_cells([cell_from_text(CHAIN), cell_from_text(DEAD)]), parse_cells([CHAIN, DEAD])
     )
     space = get_space("digits")
-    with pytest.raises(PredictorError, match="architecture 0: .*digits.* is no cell"):
+    with pytest.raises(PredictorError, match=r"architecture 0: .*digits.* is no cell"):
         parse_cells(space.sample(1, np.random.default_rng(0)))
 
 

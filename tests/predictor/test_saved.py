@@ -42,7 +42,7 @@ def damage(folder, kind):
     elif kind == "text":
         card.write_text("{")
     elif kind == "newer":
-        card.write_text(card.read_text().replace('"format": 1', '"format": 9'))
+        card.write_text(card.read_text().replace('"format": 2', '"format": 9'))
     elif kind == "unknown":
         card.write_text(card.read_text().replace("nasbench201", "ours"))
     elif kind == "field":
