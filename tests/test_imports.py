@@ -20,6 +20,7 @@ ROOT = Path(hwnas.__file__).parent
 LAYERS = (
     "errors",
     "_deadline",
+    "_files",
     "_toml",
     "workspace",
     "locks",

@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 import hwnas
-from hwnas.cli import _device, _init, _measure, _measurements, _output, _phone, _search  # noqa: F401 - phones add their commands to `device`
+from hwnas.cli import (
+    _device,
+    _exchange,  # noqa: F401 - adds its commands to `measurements`
+    _init,
+    _measure,
+    _measurements,
+    _output,
+    _phone,  # noqa: F401 - adds its commands to `device`
+    _search,
+)
 from hwnas.cli._options import STOPPED, Settings
 from hwnas.errors import HwnasError, StoppedError
 

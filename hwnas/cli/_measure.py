@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hwnas.device import Device
     from hwnas.measurement import Measurement, MeasurementEvent, MeasurementFailure
     from hwnas.network import NetworkFile
+    from hwnas.space import Architecture
 
 _CONNECT_S = 30.0
 _NOTHING_DONE = 2
@@ -72,7 +73,7 @@ def measure(
     _check_which(networks, space)
     with (
         Device.open(profile, deadline=Deadline.after(_CONNECT_S)) as opened,
-        _networks(networks or [], space, count, seed, opened) as (files, architecture_ids, space_name),
+        _networks(networks or [], space, count, seed, opened) as (files, architectures),
         chosen.store() as store,
         _progress(len(files)) as listen,
         _stoppable() as stop,
@@ -83,8 +84,7 @@ def measure(
             store=MeasurementStore(store),
             protocol=rules,
             again=again,
-            architecture_ids=architecture_ids,
-            space=space_name,
+            architectures=architectures,
             wait_s=wait,
             on_progress=listen,
             cancelled=stop,
@@ -126,12 +126,12 @@ def _check_which(paths: Sequence[Path] | None, space: str | None) -> None:
 @contextmanager
 def _networks(
     paths: Sequence[Path], space: str | None, count: int, seed: int, device: Device
-) -> Iterator[tuple[list[NetworkFile], list[str] | None, str | None]]:
-    """Hand out the network files to measure, and of a space's networks the architectures' ids and its name."""
+) -> Iterator[tuple[list[NetworkFile], list[Architecture] | None]]:
+    """Hand out the network files to measure, and of a space's networks the architectures."""
     from hwnas.network import NetworkFile
 
     if space is None:
-        yield [NetworkFile.load(path) for path in paths], None, None
+        yield [NetworkFile.load(path) for path in paths], None
         return
     with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
         yield _sampled(space, count, seed, device, Path(folder))
@@ -139,7 +139,7 @@ def _networks(
 
 def _sampled(
     source: str, count: int, seed: int, device: Device, folder: Path
-) -> tuple[list[NetworkFile], list[str], str]:
+) -> tuple[list[NetworkFile], list[Architecture]]:
     """Write networks of a space in a format that the device runs."""
     import numpy as np
 
@@ -153,7 +153,7 @@ def _sampled(
         write_network(space.graph(item), folder / item.id, formats, batch=batch, name=f"{space.name}-{item.id[:8]}")
         for item in architectures
     ]
-    return files, [architecture.id for architecture in architectures], space.name
+    return files, architectures
 
 
 @contextmanager

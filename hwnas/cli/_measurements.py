@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,14 +11,14 @@ from hwnas.cli import _output
 from hwnas.cli._options import Json, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from hwnas.measurement import Estimate, LatencyTrace, Measurement
+    from hwnas.measurement import Estimate, Measurement
 
 #: Columns from which on a table shows everything.
 _WIDE = 116
 
-app = typer.Typer(no_args_is_help=True, help="Look at what was measured.")
+app = typer.Typer(no_args_is_help=True, help="Look at what was measured, and exchange it.")
 
 
 @app.command("list")
@@ -25,6 +26,13 @@ def list_measurements(
     context: typer.Context,
     device: Annotated[str | None, typer.Option(metavar="NAME", help="Those on this device alone.")] = None,
     space: Annotated[str | None, typer.Option(metavar="NAME", help="Those of this space's networks alone.")] = None,
+    network: Annotated[
+        str | None, typer.Option(metavar="NAME|HASH", help="Those of this network alone, by name or hash.")
+    ] = None,
+    verdict: Annotated[
+        list[str] | None,
+        typer.Option(metavar="VERDICT", help="Those with this verdict alone; may be given several times."),
+    ] = None,
     newest: Annotated[int, typer.Option(metavar="N", min=1, help="At most this many, the newest.")] = 20,
     json: Json = False,
 ) -> None:
@@ -32,7 +40,9 @@ def list_measurements(
     from hwnas.measurement import MeasurementStore
 
     with settings(context).store() as store:
-        found = MeasurementStore(store).list(device=device, space=space, newest=newest)
+        found = MeasurementStore(store).list(
+            device=device, space=space, network=network, verdicts=verdict or (), newest=newest
+        )
     if json:
         _output.emit([measurement.to_json() for measurement in found])
     elif not found:
@@ -49,15 +59,17 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a measurement with its evidence: the device, its state, the protocol, and what disturbed it."""
-    from hwnas.measurement import MeasurementStore
+    from hwnas.measurement import MeasurementStore, measurement_records
 
     with settings(context).store() as store:
         measurements = MeasurementStore(store)
-        measurement, trace = measurements.get(number), measurements.trace(number)
+        measurement = measurements.get(number)
+        (cells,) = measurement_records(store, ids=[number])
+        series = measurements.trace(number).samples_ns.tolist() if json and samples else None
     if json:
-        _output.emit(_data(measurement, trace, samples=samples))
+        _output.emit(_data(measurement, cells) | ({} if series is None else {"samples_ns": series}))
         return
-    _output.show(_output.table(["measurement", str(number)], _rows(measurement, trace)))
+    _output.show(_output.table(["measurement", str(number)], _rows(measurement, cells)))
 
 
 def measurement_table(found: Sequence[Measurement], *, when: bool = False) -> Any:
@@ -71,7 +83,7 @@ def measurement_table(found: Sequence[Measurement], *, when: bool = False) -> An
         [
             "–" if item.id is None else str(item.id),
             item.network_name,
-            item.device,
+            item.device + ("" if item.imported_from is None else " (imported)"),
             milliseconds(item.p50_ms),
             interval(item.p50),
             milliseconds(item.p99_ms),
@@ -103,47 +115,50 @@ def interval(estimate: Estimate) -> str:
     return interval_text((estimate.low_ms, estimate.high_ms))
 
 
-def _rows(measurement: Measurement, trace: LatencyTrace) -> list[list[str]]:
-    network, facts = trace.network, trace.facts
+def _rows(measurement: Measurement, cells: Mapping[str, Any]) -> list[list[str]]:
+    evidence = _evidence(cells)
     quantiles = [
         [f"{name} ms", f"{milliseconds(estimate.value_ms)}, 95 %: {interval(estimate)}"]
         for name, estimate in (("p50", measurement.p50), ("p90", measurement.p90), ("p99", measurement.p99))
     ]
-    repeated = len(trace.blocks) - len(trace.kept)
-    verdict = "; ".join([str(measurement.verdict), *measurement.reasons])
+    made = f"{cells['network_format']}, {measurement.size_bytes} bytes, sha256 {measurement.network_hash[:16]}"
+    blocks = f"{cells['blocks_kept']} blocks, {cells['blocks_repeated']} blocks done again"
     rows = [
-        ["network", f"{network.name} ({network.format}, {network.size_bytes} bytes, sha256 {network.hash[:16]})"],
-        ["space, architecture", f"{network.space}, {network.architecture_id}" if network.architecture_id else "–"],
-        ["macs, params", f"{_known(network.macs)}, {_known(network.params)}"],
+        ["network", f"{measurement.network_name} ({made})"],
+        ["space, architecture", f"{measurement.space}, {measurement.architecture_id}" if measurement.space else "–"],
+        ["is made of", _words(json_.loads(cells["architecture"])) if cells["architecture"] else "–"],
+        ["macs, params", f"{_known(measurement.macs)}, {_known(measurement.params)}"],
         *quantiles,
-        ["samples", f"{measurement.n} in {len(trace.kept)} blocks, {repeated} blocks done again; {trace.ended}"],
-        ["verdict", verdict],
+        ["samples", f"{measurement.n} in {blocks}; {cells['ended']}"],
+        ["verdict", "; ".join([str(measurement.verdict), *measurement.reasons])],
         ["peak memory bytes", _known(measurement.peak_memory_bytes)],
-        ["device", f"{trace.device}: {_words(trace.profile.to_json())}"],
-        ["is", _words({key: value for key, value in facts.to_json().items() if value and key != "extra"})],
-        ["versions", _words(trace.versions)],
+        ["energy mJ", "–" if measurement.energy_mj is None else milliseconds(measurement.energy_mj)],
+        ["device", f"{measurement.device}: {_words(evidence['profile'])}"],
+        ["is", _words({key: value for key, value in evidence["facts"].items() if value and key != "extra"})],
+        ["versions", _words(evidence["versions"])],
     ]
-    for name, state in (("before", trace.before), ("after", trace.after)):
-        if state is not None:
-            rows.append([name, _words({key: value for key, value in state.to_json().items() if value})])
-    return [*rows, ["protocol", _words(trace.protocol.to_json())]]
+    states = {name: evidence[name] for name in ("before", "after") if evidence[name] is not None}
+    rows += [[name, _words({key: value for key, value in state.items() if value})] for name, state in states.items()]
+    rows.append(["protocol", _words(evidence["protocol"])])
+    if measurement.imported_from is not None:
+        rows.append(["imported", f"measured for the store {measurement.imported_from[:12]}"])
+    return rows
 
 
-def _data(measurement: Measurement, trace: LatencyTrace, *, samples: bool) -> dict[str, Any]:
-    data = {
+def _evidence(cells: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("profile", "facts", "versions", "protocol", "before", "after")
+    return {name: None if cells[name] is None else json_.loads(cells[name]) for name in names}
+
+
+def _data(measurement: Measurement, cells: Mapping[str, Any]) -> dict[str, Any]:
+    return {
         **measurement.to_json(),
-        "profile": trace.profile.to_json(),
-        "facts": trace.facts.to_json(),
-        "versions": dict(trace.versions),
-        "protocol": trace.protocol.to_json(),
-        "steady": trace.steady,
-        "ended": trace.ended,
-        "before": trace.before.to_json() if trace.before else None,
-        "after": trace.after.to_json() if trace.after else None,
-        "blocks": len(trace.blocks),
-        "blocks_kept": len(trace.kept),
+        **_evidence(cells),
+        "architecture": None if cells["architecture"] is None else json_.loads(cells["architecture"]),
+        "started_at": cells["started_at"].isoformat(),
+        **{name: cells[name] for name in ("profile_hash", "steady", "ended", "blocks_kept")},
+        "blocks": cells["blocks_kept"] + cells["blocks_repeated"],
     }
-    return {**data, "samples_ns": trace.samples_ns.tolist()} if samples else data
 
 
 def _known(value: int | None) -> str:

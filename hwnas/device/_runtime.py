@@ -32,6 +32,8 @@ class Block:
         involuntary_switches: how often each was preempted; `None` where the device does not tell.
         started_at: when the first began, in UTC.
         conditions: the device's state just after the last, when it has not cooled yet; `None` where it is not read.
+        energy_mj: what the device took during the series, in millijoules, whatever else ran on it included; `None`
+            where it does not tell.
 
     Raises:
         MeasurementError: the arrays have different lengths, are empty, or hold a time that is not positive.
@@ -42,6 +44,7 @@ class Block:
     involuntary_switches: NDArray[np.int64] | None
     started_at: datetime
     conditions: Conditions | None = None
+    energy_mj: float | None = None
 
     def __post_init__(self) -> None:
         """Check the arrays and make them read-only."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hwnas._deadline import Deadline
 from hwnas.errors import DeadlineError, MeasurementError
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from hwnas.measurement._store import MeasurementStore
     from hwnas.measurement._trace import LatencyTrace
     from hwnas.network import NetworkFile
+    from hwnas.space import Architecture
+
+_Item = TypeVar("_Item")
 
 
 def measure(
@@ -44,6 +47,7 @@ def measure(
     store: MeasurementStore,
     protocol: MeasurementProtocol | None = None,
     again: bool = False,
+    architectures: Sequence[Architecture | None] | None = None,
     architecture_ids: Sequence[str | None] | None = None,
     space: str | None = None,
     deadline_s: float | None = None,
@@ -67,8 +71,10 @@ def measure(
         store: where traces are kept.
         protocol: the settings; by default those of the device, see `MeasurementProtocol.for_device`.
         again: measure what is known once more, as another trace.
-        architecture_ids: for each network the architecture that it was made from, or `None`.
-        space: the name of those architectures' space.
+        architectures: for each network the architecture that it was made from, or `None`; its values stay with the
+            trace, so that what was measured can be learned from anywhere.
+        architecture_ids: the same where ids are all that is known.
+        space: the name of the space that those ids are of.
         deadline_s: how long the whole call may take; networks not done by then fail.
         wait_s: how long to wait for a device that another process holds; infinity for as long as it takes.
         turns: the machine's turns; by default this user's.
@@ -81,17 +87,14 @@ def measure(
         StoppedError: `cancelled` was set.
         StoreError: the store refused.
     """
-    ids = list(architecture_ids) if architecture_ids is not None else [None] * len(networks)
-    if len(ids) != len(networks):
-        raise MeasurementError(
-            f"{len(networks)} networks and {len(ids)} architecture ids", "give one for each network, or none at all"
-        )
+    ids = _one_each(networks, architecture_ids, "architecture ids")
+    made_from = _one_each(networks, architectures, "architectures")
     deadline = Deadline.after(math.inf if deadline_s is None else deadline_s)
     with connected(device, deadline) as opened:
         chosen = protocol or MeasurementProtocol.for_device(opened.profile)
         subjects = [
-            Subject(network, chosen, architecture_id=identity, space=space)
-            for network, identity in zip(networks, ids, strict=True)
+            Subject(network, chosen, architecture_id=identity, space=space, architecture=architecture)
+            for network, identity, architecture in zip(networks, ids, made_from, strict=True)
         ]
         first = {subject.network.hash: subject for subject in reversed(subjects)}
         waiting = [first[key] for key in dict.fromkeys(subject.network.hash for subject in subjects)]
@@ -110,6 +113,17 @@ def measure(
         dataclasses.replace(book.results[subject.network.hash], architecture_id=subject.architecture_id)
         for subject in subjects
     ]
+
+
+def _one_each(
+    networks: Sequence[NetworkFile], given: Sequence[_Item | None] | None, what: str
+) -> Sequence[_Item | None]:
+    found = [None] * len(networks) if given is None else given
+    if len(found) != len(networks):
+        raise MeasurementError(
+            f"{len(networks)} networks and {len(found)} {what}", "give one for each network, or none at all"
+        )
+    return found
 
 
 class _Book:

@@ -122,6 +122,8 @@ class Measurement:
         size_bytes: of the network file.
         macs: multiply-accumulates, where known.
         params: parameters, where known.
+        energy_mj: of an inference, in millijoules; `None` where the device does not tell.
+        imported_from: the id of the store that it was measured for, where it came from a file; `None`: measured here.
     """
 
     id: int | None
@@ -143,6 +145,8 @@ class Measurement:
     size_bytes: int
     macs: int | None
     params: int | None
+    energy_mj: float | None = None
+    imported_from: str | None = None
 
     @property
     def p50_ms(self) -> float:

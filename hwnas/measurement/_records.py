@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.device import Conditions, DeviceFacts, DeviceProfile
-from hwnas.errors import StoreError
+from hwnas.errors import MeasurementError, StoreError
 from hwnas.measurement._measurement import Estimate, Measurement, Verdict
 from hwnas.measurement._protocol import MeasurementProtocol
 from hwnas.measurement._summary import ESTIMATOR_VERSION
@@ -100,6 +100,7 @@ def _block_details(block: TraceBlock) -> dict[str, Any]:
         "reference": [block.reference_before_ns.size, block.reference_after_ns.size],
         "started_at": block.started_at.astimezone(UTC).isoformat(),
         "conditions": block.conditions.to_json() if block.conditions else None,
+        "energy_mj": block.energy_mj,
         "kept": block.kept,
     }
 
@@ -112,6 +113,7 @@ def _summary(measurement: Measurement) -> dict[str, Any]:
         "p90": measurement.p90.to_json(),
         "p99": measurement.p99.to_json(),
         "reasons": list(measurement.reasons),
+        "energy_mj": measurement.energy_mj,
     }
 
 
@@ -120,8 +122,13 @@ def trace_from_row(row: Mapping[str, Any]) -> LatencyTrace:
 
     Raises:
         StoreError: it is of a newer format, or damaged.
+        MeasurementError: it came from a file without its samples.
     """
     details = row["details"]
+    if not has_samples(row):
+        raise MeasurementError(
+            f"measurement {row['id']} was imported without its samples", "export it with --samples where it was made"
+        )
     if details.get("format") != _FORMAT:
         raise StoreError(f"trace {row['id']} has format {details.get('format')}, known is {_FORMAT}", "update hwnas")
     return LatencyTrace(
@@ -164,6 +171,7 @@ def _blocks(row: Mapping[str, Any]) -> tuple[TraceBlock, ...]:
             reference_after_ns=references[2 * index + 1],
             started_at=datetime.fromisoformat(item["started_at"]),
             conditions=_conditions(item["conditions"]),
+            energy_mj=item.get("energy_mj"),
             kept=item["kept"],
         )
         for index, item in enumerate(told)
@@ -174,11 +182,20 @@ def _conditions(data: Mapping[str, Any] | None) -> Conditions | None:
     return None if data is None else Conditions.from_json(data)
 
 
+def has_samples(row: Mapping[str, Any]) -> bool:
+    """Return whether a row has its samples; what came from a file may have come without."""
+    return bool(row["details"].get("samples", True))
+
+
 def measurement_from_row(row: Mapping[str, Any]) -> Measurement | None:
-    """Return the measurement in a row of the store, its series unread; `None` where an older estimator derived it."""
+    """Return the measurement in a row of the store, its series unread.
+
+    `None` where an older estimator derived it, and samples are there to derive it anew from.
+    """
     summary, details = row["summary"], row["details"]
-    if summary["estimator"] != ESTIMATOR_VERSION:
+    if summary["estimator"] != ESTIMATOR_VERSION and has_samples(row):
         return None
+    imported = row.get("imported")
     network = details["network"]
     return Measurement(
         id=row["id"],
@@ -200,4 +217,6 @@ def measurement_from_row(row: Mapping[str, Any]) -> Measurement | None:
         size_bytes=network["size_bytes"],
         macs=network["macs"],
         params=network["params"],
+        energy_mj=summary.get("energy_mj"),
+        imported_from=None if imported is None else imported["store"],
     )

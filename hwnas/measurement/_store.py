@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from hwnas._toml import closest
 from hwnas.errors import MeasurementError
+from hwnas.measurement._measurement import Verdict
 from hwnas.measurement._records import measurement_from_row, trace_from_row, trace_row
 from hwnas.measurement._summary import summarize
 from hwnas.store.schema import trace as table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from hwnas.measurement._measurement import Measurement
     from hwnas.measurement._trace import LatencyTrace
     from hwnas.store import Store
 
 _SERIES = frozenset({"samples_ns", "cpu_ns", "involuntary_switches", "reference_ns", "warmup_ns"})
-_LIGHT = [column for column in table.c if column.name not in _SERIES]
+#: The columns without the series.
+LIGHT = [column for column in table.c if column.name not in _SERIES]
 _AT_ONCE = 500  # fewer than SQLite allows as parameters of one query
 
 
@@ -92,6 +96,8 @@ class MeasurementStore:
         network_hash: str | None = None,
         space: str | None = None,
         architecture_id: str | None = None,
+        network: str | None = None,
+        verdicts: Collection[str] = (),
         newest: int | None = None,
     ) -> list[Measurement]:
         """Return measurements, oldest first.
@@ -101,6 +107,8 @@ class MeasurementStore:
             network_hash: of this network.
             space: of architectures of this space.
             architecture_id: of this architecture.
+            network: of the network of this name, or whose hash begins so (8 digits at least).
+            verdicts: with one of these; whatever the verdict where there is none.
             newest: this many at most, the newest ones.
         """
         wanted = {
@@ -110,7 +118,7 @@ class MeasurementStore:
             table.c.architecture_id: architecture_id,
         }
         given = [column == value for column, value in wanted.items() if value is not None]
-        return _light(self._store, *given, newest=newest)
+        return _light(self._store, *given, *chosen(network=network, verdicts=verdicts), newest=newest)
 
     def remove(self, id: int) -> None:  # noqa: A002  # the row's id
         """Remove one measurement and its trace; trials that rest on it keep their figures.
@@ -123,9 +131,34 @@ class MeasurementStore:
                 raise _unknown(id)
 
 
+def chosen(
+    *,
+    device: str | None = None,
+    space: str | None = None,
+    network: str | None = None,
+    verdicts: Collection[str] = (),
+) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions that pick traces; see `MeasurementStore.list`.
+
+    Raises:
+        MeasurementError: a verdict is none.
+    """
+    unknown = sorted(set(verdicts) - set(Verdict))
+    if unknown:
+        raise MeasurementError(f"no verdict {unknown[0]!r}{closest(unknown[0], Verdict)}", "name one of these")
+    found = [column == value for column, value in ((table.c.device, device), (table.c.space, space)) if value]
+    if network is not None:
+        named = table.c.network_name == network
+        by_hash = re.fullmatch(r"[0-9a-f]{8,64}", network)
+        found.append(sa.or_(named, table.c.network_hash.startswith(network)) if by_hash else named)
+    if verdicts:
+        found.append(table.c.verdict.in_(sorted(verdicts)))
+    return found
+
+
 def _light(store: Store, *where: sa.ColumnElement[bool], newest: int | None = None) -> list[Measurement]:
     """Return measurements by the order of their ids; only what an older estimator derived is derived again."""
-    query = sa.select(*_LIGHT).where(*where).order_by(table.c.id.desc())
+    query = sa.select(*LIGHT).where(*where).order_by(table.c.id.desc())
     if newest is not None:
         query = query.limit(newest)
     with store.read() as connection:

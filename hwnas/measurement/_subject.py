@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hwnas.measurement._sampler import Sampler
     from hwnas.measurement._trace import Ended
     from hwnas.network import NetworkFile
+    from hwnas.space import Architecture
 
 _CONDITIONS_TIMEOUT_S = 10.0
 _REPEAT_SHARE = 0.5
@@ -44,12 +45,14 @@ class Subject:
         *,
         architecture_id: str | None = None,
         space: str | None = None,
+        architecture: Architecture | None = None,
     ) -> None:
-        """Begin with nothing."""
+        """Begin with nothing; an architecture names itself and its space."""
         self.network = network
-        self.architecture_id = architecture_id
+        self.architecture_id = architecture_id if architecture is None else architecture.id
         self.spent_s = 0.0
-        self._space = space
+        self._space = space if architecture is None else architecture.space
+        self._architecture = architecture
         self._protocol = protocol
         self._blocks: list[TraceBlock] = []
         self._warmup: list[NDArray[np.int64]] = []
@@ -104,6 +107,7 @@ class Subject:
             "reference_after_ns": after_ns,
             "started_at": block.started_at,
             "conditions": block.conditions,
+            "energy_mj": block.energy_mj,
         }
         taken = TraceBlock(**parts)  # type: ignore[arg-type]  # the fields by their names
         in_time = self.spent_s < _REPEAT_SHARE * self._protocol.budget_s
@@ -152,6 +156,7 @@ class Subject:
                 params=network.params,
                 architecture_id=self.architecture_id,
                 space=self._space,
+                architecture=None if self._architecture is None else self._architecture.to_json(),
             ),
             device=device.profile.name,
             device_hash=device.hash,

@@ -77,4 +77,5 @@ def summarize(trace: LatencyTrace, *, id: int | None = None) -> Measurement:  # 
         size_bytes=trace.network.size_bytes,
         macs=trace.network.macs,
         params=trace.network.params,
+        energy_mj=trace.energy_mj,
     )

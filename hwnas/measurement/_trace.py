@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -36,6 +36,7 @@ class TraceBlock:
         reference_after_ns: `int64[r]`, and just after.
         started_at: in UTC.
         conditions: the device's state just after the last inference, where it was read.
+        energy_mj: what the device took during the inferences, in millijoules; `None` where it does not tell.
         kept: false where something disturbed the block and it was done again; it is kept here, and counts nowhere.
     """
 
@@ -47,6 +48,7 @@ class TraceBlock:
     reference_after_ns: NDArray[np.int64]
     started_at: datetime
     conditions: Conditions | None = None
+    energy_mj: float | None = None
     kept: bool = True
 
     def __post_init__(self) -> None:
@@ -80,6 +82,7 @@ class MeasuredNetwork:
         params: parameters, where known.
         architecture_id: the architecture that it was made from, where there is one.
         space: the name of that architecture's space.
+        architecture: its values by parameter name, and the version of its space, as `Architecture.to_json` has them.
     """
 
     name: str
@@ -90,6 +93,7 @@ class MeasuredNetwork:
     params: int | None = None
     architecture_id: str | None = None
     space: str | None = None
+    architecture: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,6 +159,17 @@ class LatencyTrace:
     def sizes(self) -> tuple[int, ...]:
         """How many samples each of the blocks that count has; they sum to n."""
         return tuple(len(block) for block in self.kept)
+
+    @property
+    def energy_mj(self) -> float | None:
+        """Energy of an inference in millijoules, the mean over the blocks that count; `None` where not all tell."""
+        known = [block.energy_mj for block in self.kept if block.energy_mj is not None]
+        return sum(known) / sum(self.sizes) if len(known) == len(self.kept) else None
+
+    @property
+    def started_at(self) -> datetime:
+        """When the first block began, in UTC."""
+        return self.blocks[0].started_at
 
     @property
     def hash(self) -> str:

@@ -20,6 +20,7 @@ from hwnas.predictor._model import CostModel, Prediction
 from hwnas.predictor._space_features import SpaceFeaturiser, featuriser_of
 from hwnas.predictor._stored import StoredPredictor
 from hwnas.predictor._table import LatencyTable
+from hwnas.predictor._table_import import ImportedTable, import_table
 
 if TYPE_CHECKING:
     from hwnas.predictor._help import HelpDevice, HelpPredictor
@@ -37,6 +38,7 @@ __all__ = [
     "GraphFeaturiser",
     "HelpDevice",
     "HelpPredictor",
+    "ImportedTable",
     "LatencyPredictor",
     "LatencyTable",
     "LookupTable",
@@ -50,6 +52,7 @@ __all__ = [
     "StoredPredictor",
     "cell_graphs",
     "featuriser_of",
+    "import_table",
     "load_device_predictor",
     "parse_cells",
     "save_device_predictor",

@@ -1,16 +1,10 @@
 """Latency tables: architectures by devices, in milliseconds, with cells that may be missing.
 
-The CSV format. The first line names the columns. `latency_ms.DEVICE` holds a device's latencies in milliseconds; an
-empty cell, `NA` or `nan` is one that was not measured. `architecture`, where there is such a column, is the
-architecture; else every other column but `index` is, together. What remains and is numeric in every row (accuracy,
-MACs, ...) is kept as a fact. A name that ends in `.gz` is unpacked.
+The file's format is described in `docs/measurements.md`, and read by `_table_file`.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import math
 from collections import Counter
 from dataclasses import dataclass, field
@@ -22,13 +16,13 @@ from hwnas._toml import closest
 from hwnas.errors import PredictorError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from jaxtyping import Float
 
-_PREFIX = "latency_ms."
-_MISSING = {"", "na", "nan", "none", "null"}
+    from hwnas.measurement._measurement import Quantile
+
 Duplicates = Literal["error", "median"]
 
 
@@ -37,16 +31,19 @@ class LatencyTable:
     """Measured latencies of n architectures on D devices.
 
     Attributes:
-        architectures: n different ones: strings, or tuples of strings where several columns make one.
+        architectures: n different ones: strings, or tuples of strings where several columns make one; of measurements,
+            `hwnas.space.Architecture`.
         devices: D different names.
         latencies_ms: `n x D`, positive; NaN where nothing was measured.
         facts: further numbers by name, `n` each.
+        columns: what the parts of an architecture are called in the file that it comes from.
     """
 
     architectures: tuple[Any, ...]
     devices: tuple[str, ...]
     latencies_ms: Float[np.ndarray, "n D"]
     facts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    columns: tuple[str, ...] = ("architecture",)
 
     def __post_init__(self) -> None:
         """Check shapes, values, and that nothing is there twice."""
@@ -89,6 +86,7 @@ class LatencyTable:
         facts: Mapping[str, np.ndarray] | None = None,
         *,
         duplicates: Duplicates = "error",
+        columns: tuple[str, ...] = ("architecture",),
     ) -> LatencyTable:
         """Return a table in which each architecture and each device is once.
 
@@ -99,61 +97,91 @@ class LatencyTable:
             facts: further numbers; the first row of an architecture gives its own.
             duplicates: `error` refuses them; `median` takes the median of all measurements of one architecture on
                 one device.
+            columns: what the parts of an architecture are called.
         """
         rows = {name: i for i, name in reversed(list(enumerate(architectures)))}
-        columns = list(dict.fromkeys(devices))
+        single = list(dict.fromkeys(devices))
         given = np.asarray(latencies_ms, dtype=np.float64)
-        if duplicates == "error" or (len(rows) == len(architectures) and len(columns) == len(devices)):
-            return cls(tuple(architectures), tuple(devices), given, facts or {})
+        if duplicates == "error" or (len(rows) == len(architectures) and len(single) == len(devices)):
+            return cls(tuple(architectures), tuple(devices), given, facts or {}, columns)
         names = list(dict.fromkeys(architectures))
         if given.shape == (len(architectures), len(devices)):  # each single value is checked before any is merged
             uniquely = tuple(range(len(architectures)))
             cls(uniquely, tuple(f"{d} ({i})" for i, d in enumerate(devices)), given)
         where: dict[tuple[int, int], list[float]] = {}
-        row_of, column_of = {n: i for i, n in enumerate(names)}, {d: j for j, d in enumerate(columns)}
+        row_of, column_of = {n: i for i, n in enumerate(names)}, {d: j for j, d in enumerate(single)}
         for (i, j), value in np.ndenumerate(given):
             if not math.isnan(value):
                 where.setdefault((row_of[architectures[i]], column_of[devices[j]]), []).append(float(value))
-        out = np.full((len(names), len(columns)), np.nan)
+        out = np.full((len(names), len(single)), np.nan)
         for cell, values in where.items():
             out[cell] = np.median(values)
         first = np.array([rows[name] for name in names])
-        return cls(tuple(names), tuple(columns), out, {key: value[first] for key, value in (facts or {}).items()})
+        kept = {key: value[first] for key, value in (facts or {}).items()}
+        return cls(tuple(names), tuple(single), out, kept, columns)
+
+    @classmethod
+    def read(
+        cls,
+        path: Path,
+        *,
+        architecture: Sequence[str] | None = None,
+        duplicates: Duplicates = "error",
+        metric: Quantile = "p99_ms",
+    ) -> LatencyTable:
+        """Return the table in a file, Parquet or CSV by its ending; `docs/measurements.md` describes both kinds of it.
+
+        Args:
+            path: a table of latencies, one column a device; or measurements, as `hwnas measurements export` writes
+                them, one row each.
+            architecture: of a table, the columns that make the architecture, where the format's rule does not fit.
+            duplicates: of a table; see `merged`. Measurements of one network under the same conditions are always
+                merged by their median.
+            metric: of measurements, which quantile is meant.
+
+        Raises:
+            PredictorError: names the file, the line and the column at fault.
+        """
+        from hwnas.predictor._table_file import read_table
+
+        return read_table(path, architecture=architecture, duplicates=duplicates, metric=metric)
 
     @classmethod
     def read_csv(
         cls, path: Path, *, architecture: Sequence[str] | None = None, duplicates: Duplicates = "error"
     ) -> LatencyTable:
-        """Return the table in a CSV file; the module's docstring has the format.
+        """Return the table in a file; see `read`."""
+        return cls.read(path, architecture=architecture, duplicates=duplicates)
+
+    @classmethod
+    def of_measurements(cls, records: Iterable[Mapping[str, Any]], *, metric: Quantile = "p99_ms") -> LatencyTable:
+        """Return the table of measurements: an architecture a row, a device a column.
+
+        A network whose architecture is not known stands for itself, by its hash. What was measured on one device under
+        different conditions (another version of the runtime, another protocol) is not merged: its columns are called
+        `NAME#DEVICE-PROTOCOL`, by the beginnings of the two hashes. What was measured several times under the same
+        conditions is there with the median.
 
         Args:
-            path: the file, packed by gzip where its name ends in `.gz`.
-            architecture: the columns that make the architecture, where the format's rule does not fit.
-            duplicates: see `merged`.
+            records: as `hwnas.measurement.measurement_records` gives them.
+            metric: which quantile.
 
         Raises:
-            PredictorError: names the file, the line and the column at fault.
+            PredictorError: there are none.
         """
-        header, rows = _read(path)
-        latency = [i for i, name in enumerate(header) if name.startswith(_PREFIX)]
-        if not latency:
-            raise PredictorError(
-                f"{path}: no column of latencies", f"name a device's column {_PREFIX}DEVICE; the unit is milliseconds"
-            )
-        own = _architecture_columns(path, header, architecture)
-        values = np.array([[_number(path, line, header[i], row[i]) for i in latency] for line, row in rows])
-        names: list[Any] = [row[own[0]] if len(own) == 1 else tuple(row[i] for i in own) for _, row in rows]
-        facts = {}
-        for i, name in enumerate(header):
-            if i not in own and i not in latency and name != "index":
-                column = _all_numbers([row[i] for _, row in rows])
-                if column is not None:
-                    facts[name] = column
-        devices = [header[i].removeprefix(_PREFIX) for i in latency]
-        try:
-            return cls.merged(names, devices, values.reshape(len(rows), len(latency)), facts, duplicates=duplicates)
-        except PredictorError as exc:
-            raise PredictorError(f"{path}: {exc.message}", exc.hint) from exc
+        from hwnas.predictor._measured_table import table_of
+
+        return table_of(records, metric)
+
+    def write(self, path: Path) -> None:
+        """Write the table as Parquet, the columns named as in the CSV format.
+
+        Raises:
+            PredictorError: it cannot be written, or its architectures are no text.
+        """
+        from hwnas.predictor._table_file import write_table
+
+        write_table(self, path)
 
     def column(self, device: str) -> np.ndarray:
         """Return the latencies on one device, `n`."""
@@ -169,7 +197,7 @@ class LatencyTable:
         names = self.devices if devices is None else tuple(devices)
         latencies = np.stack([self.column(name)[kept] for name in names], axis=1)
         facts = {key: value[kept] for key, value in self.facts.items()}
-        return LatencyTable(tuple(self.architectures[i] for i in kept), names, latencies, facts)
+        return LatencyTable(tuple(self.architectures[i] for i in kept), names, latencies, facts, self.columns)
 
     def twins(self, threshold: float = 0.999) -> list[tuple[str, str]]:
         """Return pairs of devices so alike that they may be one run: their log latencies correlate by `threshold`."""
@@ -181,59 +209,6 @@ class LatencyTable:
                 if both.sum() >= 20 and a.std() > 0 and b.std() > 0 and np.corrcoef(a, b)[0, 1] >= threshold:
                     pairs.append((first, self.devices[j]))
         return pairs
-
-
-def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    try:
-        raw = path.read_bytes()
-        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
-    except FileNotFoundError as exc:
-        raise PredictorError(f"{path}: no such file", "check the path") from exc
-    except (OSError, EOFError, UnicodeDecodeError) as exc:
-        raise PredictorError(f"{path}: cannot be read: {exc}", "a latency table is UTF-8 text, or that in .gz") from exc
-    reader = csv.reader(io.StringIO(text))
-    header = next(reader, [])
-    rows = [(reader.line_num, row) for row in reader if row]
-    if not header or not rows:
-        raise PredictorError(f"{path}: no rows", "the first line names the columns, each other is an architecture")
-    for line, row in rows:
-        if len(row) != len(header):
-            raise PredictorError(
-                f"{path}: line {line} has {len(row)} cells, the first line {len(header)}", "mend that line"
-            )
-    return header, rows
-
-
-def _architecture_columns(path: Path, header: list[str], wanted: Sequence[str] | None) -> list[int]:
-    if wanted is None:
-        own = [i for i, name in enumerate(header) if not name.startswith(_PREFIX) and name != "index"]
-        own = [header.index("architecture")] if "architecture" in header else own
-        if not own:
-            raise PredictorError(f"{path}: no column of architectures", "add a column named architecture")
-        return own
-    for name in wanted:
-        if name not in header:
-            raise PredictorError(f"{path}: no column {name!r}{closest(name, header)}", "name columns of the file")
-    return [header.index(name) for name in wanted]
-
-
-def _number(path: Path, line: int, column: str, text: str) -> float:
-    if text.strip().lower() in _MISSING:
-        return math.nan
-    try:
-        return float(text)
-    except ValueError as exc:
-        raise PredictorError(
-            f"{path}: line {line}, {column}: {text!r} is not a number",
-            "leave the cell empty where nothing was measured",
-        ) from exc
-
-
-def _all_numbers(texts: Sequence[str]) -> np.ndarray | None:
-    try:
-        return np.array([float(text) for text in texts])
-    except ValueError:
-        return None
 
 
 def _short(value: Any) -> str:

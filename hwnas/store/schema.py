@@ -41,8 +41,17 @@ metadata = sa.MetaData(
     }
 )
 
+#: What the store says of itself. `id` is a random name, which tells measurements of other stores apart from its own.
+about = sa.Table(
+    "about",
+    metadata,
+    sa.Column("key", sa.String(40), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
 #: One row a measured network: every raw sample, the conditions, and the estimates derived from them.
 #: Series of numbers are int64, little-endian, compressed by zlib; `details` says how they fall into blocks.
+#: `imported` says of what came from a file: of which store it is, and from which file and when it came.
 trace = sa.Table(
     "trace",
     metadata,
@@ -63,6 +72,7 @@ trace = sa.Table(
     sa.Column("details", sa.JSON, nullable=False),
     sa.Column("summary", sa.JSON, nullable=False),
     sa.Column("verdict", sa.String(20), nullable=False),
+    sa.Column("imported", sa.JSON(none_as_null=True)),
     sa.Index(None, "network_hash", "device_hash", "protocol_hash"),
     sa.Index(None, "device"),
 )
