@@ -29,6 +29,7 @@ class Verdict(StrEnum):
     """What a measurement says of itself. The later one stands where several hold; the reasons name all of them."""
 
     OK = "ok"
+    CHARGING = "charging"
     NOISY = "noisy"
     DRIFTING = "drifting"
     PREEMPTED = "preempted"
