@@ -47,7 +47,7 @@ def properties(text: str) -> dict[str, str]:
 
 
 def battery(text: str) -> Battery:
-    """Return what `dumpsys battery` says; of charge nothing where somebody has set it by hand (`dumpsys battery set`)."""
+    """Return what `dumpsys battery` says; nothing of the charge where somebody set it (`dumpsys battery set`)."""
     fields = {name.strip(): value for name, value in _FIELD.findall(text)}
     level, scale = _number(fields.get("level")), _number(fields.get("scale")) or 100.0
     status = fields.get("status")
