@@ -161,7 +161,8 @@ def _charging(trace: LatencyTrace) -> list[str]:
     if not charged:
         return []
     levels = [state.battery_percent for state in states if state.battery_percent is not None]
-    degrees = [state.temperature_c["battery"] for state in states if "battery" in (state.temperature_c or {})]
+    warmths = [state.temperature_c or {} for state in states]
+    degrees = [warmth["battery"] for warmth in warmths if "battery" in warmth]
     figures = [_span(levels, "%"), _span(degrees, "°C")]
     told = ", ".join(figure for figure in figures if figure)
     return ["the battery was being charged, which heats a device" + (f" ({told})" if told else "")]
