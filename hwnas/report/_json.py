@@ -11,7 +11,7 @@ added within one.
    measured once more when the search was over. A value has `value`, `sigma` (its standard error, same unit, or null),
    `interval_95` (low and high, an end that the samples cannot bound is null; or null), `provenance` (measured,
    predicted, computed, reported), `trace`, the row of its raw samples in the workspace's store, or null, and the
-   measurement's `verdict` (ok, charging, noisy, drifting, preempted, throttled), or null.
+   measurement's `verdict` (ok, noisy, drifting, preempted, throttled), or null.
 """
 
 from __future__ import annotations

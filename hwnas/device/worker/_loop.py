@@ -12,7 +12,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from hwnas.device.worker._backend import RefusedError
-from hwnas.device.worker._energy import PackageMeter
 from hwnas.device.worker._frames import FrameReader, pack
 from hwnas.device.worker._limits import bind, end_with_parent, limit_memory, peak_bytes
 
@@ -52,7 +51,6 @@ class _Worker:
         self._load_by_path = load_by_path
         self._loaded: Any = None
         self._one_thread = True
-        self._meter = PackageMeter()
 
     def answer(self, request: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
         """Return the header and the payload of the reply."""
@@ -61,16 +59,12 @@ class _Worker:
         if request["do"] == "infer":
             outputs, data = self._loaded.infer(request["inputs"], payload)
             return {"outputs": outputs}, data
-        started_s, counters = time.time(), self._meter.read()
+        started_s = time.time()
         series = sample(self._loaded.run, request["n"], one_thread=self._one_thread)
-        energy_uj = self._meter.between(counters, self._meter.read())
-        return {"started_s": started_s, "energy_uj": energy_uj}, b"".join(
-            array.array("q", values).tobytes() for values in series
-        )
+        return {"started_s": started_s}, b"".join(array.array("q", values).tobytes() for values in series)
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
         bind(request["cpus"])
-        self._meter = PackageMeter(request["powercap"])
         backend: Any = self._load_by_path("hwnas_backend", request["backend"])
         backend.prepare()
         baseline = peak_bytes()
