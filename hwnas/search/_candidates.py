@@ -1,7 +1,7 @@
 """Which architectures are looked at: the acquisition is maximised on architectures, so all are valid and new.
 
 A pool is drawn from three places: evenly from the whole space, the neighbours of the front's members, and mutations of
-the front and of other good trials. For each proposal the whole pool is valued; from its best members local search
+the front and of other good trials. For each proposal the pool's best are valued; from them local search
 follows the best neighbour until none is better by a twentieth. What the search looked at joins the pool, so that the
 next proposal starts from it.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from hwnas.search._paths import Projection
@@ -17,8 +18,6 @@ from hwnas.search._strategy import sample_up_to
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-
-    import numpy as np
 
     from hwnas.search._acquisition import Acquisition
     from hwnas.space import Architecture, SearchSpace
@@ -29,6 +28,10 @@ _STARTS, _STEPS = 4, 12
 #: where the model knows least; steps for so little would take whole batches into the corners of the space, and a search
 #: on a function that is bad there would stand still.
 _LEAST_GAIN = 0.05
+#: How many members are valued again at first; then as many again.
+_BLOCK = 64
+#: How many steps a local search looks at, at most: a space of a hundred parameters has many times more.
+_LOOKS = 96
 #: The front's members whose neighbours join the pool, and mutations of each.
 _MEMBERS, _MUTATIONS = 16, 16
 
@@ -54,7 +57,7 @@ def first_candidates(
     """
     found = {arch.id: arch for arch in sample_up_to(space, n, rng, seen)}
     for member in good[:_MEMBERS]:
-        for arch in (*space.neighbours(member, rng), *space.perturb(member, rng, _MUTATIONS)):
+        for arch in (*_some(space.neighbours(member, rng), rng), *space.perturb(member, rng, _MUTATIONS)):
             if arch.id not in seen:
                 found.setdefault(arch.id, arch)
     return list(found.values())
@@ -88,31 +91,52 @@ class Pool:
         self._architectures = list(candidates)
         self._projections = self._project(candidates)
         self.valued = 0
+        self._bound = torch.full((len(candidates),), torch.inf, dtype=torch.float64)
 
     def choose(self) -> tuple[Architecture, float] | None:
         """Return the best candidate found and the logarithm of its value, and make it pending; `None` where none is."""
         if not self._architectures:
             return None
-        value = self._value(self._projections)
-        value = self._search(value)
+        value = self._search(self._refreshed())
         chosen = int(value.argmax())
         best, log_value = self._architectures[chosen], float(value[chosen])
         self._taken.add(best.id)
         self._projections = self._acquisition.add(self._projections, chosen)
         value[chosen] = -torch.inf
-        self._keep(value.topk(min(self._most, len(value) - 1)).indices)
+        kept = value.topk(min(self._most, len(value) - 1)).indices
+        self._bound = value[kept]
+        self._keep(kept)
         return best, log_value
+
+    def _refreshed(self) -> torch.Tensor:
+        """Return the members' values: exact for the best, upper bounds for those that cannot be among them.
+
+        The value is submodular: what joins a batch never makes another candidate worth more. So values from before are
+        bounds, and members are valued again, best bound first, until no bound left is above the best values (lazy
+        greedy selection: Minoux, "Accelerated greedy algorithms for maximizing submodular set functions", 1978).
+        """
+        value = self._bound.clone()
+        order = value.argsort(descending=True)
+        done = 0
+        while done < len(order):
+            if done >= _STARTS and value[order[:done]].topk(_STARTS).values[-1] >= value[order[done]]:
+                break
+            block = order[done : max(2 * done, _BLOCK)]
+            value[block] = self._value([part.glance(block) for part in self._projections])
+            done += len(block)
+        return value
 
     def _search(self, value: torch.Tensor) -> torch.Tensor:
         """Climb from the best members, all at a time, and return the values of the pool with what was looked at."""
         looked_at = {arch.id for arch in self._architectures} | self._taken
         tops = value.topk(min(_STARTS, len(value))).indices.tolist()
         climbers = [(self._architectures[top], float(value[top])) for top in tops]
+        found: list[list[Projection]] = [self._projections]
         for _ in range(_STEPS):
             steps: list[Architecture] = []
             origin: list[int] = []
             for place, (arch, _height) in enumerate(climbers):
-                for other in self._space.neighbours(arch, self._rng):
+                for other in _some(self._space.neighbours(arch, self._rng), self._rng):
                     if other.id not in looked_at:
                         looked_at.add(other.id)
                         steps.append(other)
@@ -122,13 +146,12 @@ class Pool:
             projections = self._project(steps)
             heights = self._value(projections)
             self._architectures += steps
-            self._projections = [
-                Projection.concatenate(parts) for parts in zip(self._projections, projections, strict=True)
-            ]
+            found.append(projections)
             value = torch.cat([value, heights])
             climbers = _climb(climbers, steps, origin, heights.tolist())
             if not climbers:
                 break
+        self._projections = [Projection.concatenate(parts) for parts in zip(*found, strict=True)]
         return value
 
     def _keep(self, index: torch.Tensor) -> None:
@@ -141,6 +164,13 @@ class Pool:
     def _value(self, projections: list[Projection]) -> torch.Tensor:
         self.valued += projections[0].mean.shape[-1]
         return self._acquisition.log_value(projections)
+
+
+def _some(steps: list[Architecture], rng: np.random.Generator) -> list[Architecture]:
+    """Return steps, or some of them where there are too many to look at."""
+    if len(steps) <= _LOOKS:
+        return steps
+    return [steps[place] for place in np.sort(rng.choice(len(steps), _LOOKS, replace=False)).tolist()]
 
 
 def _climb(

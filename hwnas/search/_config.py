@@ -24,6 +24,10 @@ class SaasSettings(_Table):
     """`[search.saas]`: how carefully the surrogate is fitted and the acquisition computed.
 
     Attributes:
+        fit: `nuts` samples the hyperparameters; `map` takes an ensemble of most probable ones, much faster; `auto` does
+            the one up to `nuts_trials` trials with values, and the other beyond.
+        nuts_trials: see `fit`.
+        members: of the ensemble.
         warmup: NUTS steps before samples are kept.
         samples: NUTS samples drawn.
         thinning: every how manieth sample is kept; `samples / thinning` models are averaged over.
@@ -31,6 +35,9 @@ class SaasSettings(_Table):
         candidates: architectures scored for each proposal before the local search.
     """
 
+    fit: Literal["auto", "nuts", "map"] = "auto"
+    nuts_trials: int = Field(default=256, ge=0)
+    members: int = Field(default=4, ge=1, le=64)
     warmup: int = Field(default=256, ge=16)
     samples: int = Field(default=128, ge=1)
     thinning: int = Field(default=16, ge=1)
@@ -53,7 +60,7 @@ class SearchSettings(_Table):
         batch: how many are proposed at a time.
         start: how many of them are space-filling (Sobol) before the strategy takes over.
         seed: everything random in the search derives from it and the number of the batch.
-        strategy: `saas-qnehvi`, or `sobol` for the whole search.
+        strategy: `saas-qnehvi`; `saas-map`, the same with `fit = "map"`; or `sobol` for the whole search.
         workers: trainings at a time.
         attempts: how often a trial is tried before it stays failed.
         remeasure: whether the front is measured once more at the end.
@@ -65,7 +72,7 @@ class SearchSettings(_Table):
     batch: int = Field(default=16, ge=1, le=256)
     start: int = Field(default=16, ge=0)
     seed: int = Field(default=0, ge=0)
-    strategy: Literal["saas-qnehvi", "sobol"] = "saas-qnehvi"
+    strategy: Literal["saas-qnehvi", "saas-map", "sobol"] = "saas-qnehvi"
     workers: int = Field(default=1, ge=1, le=256)
     attempts: int = Field(default=2, ge=1)
     remeasure: bool = True

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hwnas.search._pareto import non_dominated
 from hwnas.search._trial import TrialState
 
 if TYPE_CHECKING:
@@ -92,6 +93,29 @@ def complete_trials(trials: Sequence[Trial]) -> list[Trial]:
 def pending_trials(trials: Sequence[Trial]) -> list[Trial]:
     """Return the trials that will be evaluated anyway."""
     return [trial for trial in trials if not trial.state.finished]
+
+
+def most_telling(objectives: Sequence[Objective], trials: Sequence[Trial], most: int) -> list[Trial]:
+    """Return at most `most` of the trials with values: all of them, in order, or the most telling ones.
+
+    Those are, one half, the best: the front, then the front of the rest, and so on; and the latest of the others.
+    Trials without any value are kept as they are.
+    """
+    known = [trial for trial in trials if trial.values]
+    if len(known) <= most:
+        return list(trials)
+    complete = [trial for trial in known if trial.state == TrialState.COMPLETE]
+    optimised = [objective for objective in objectives if objective.optimize]
+    Y = np.array([[o.score(trial.values[o.name].value) for o in optimised] for trial in complete])
+    left = np.arange(len(complete))
+    kept: list[Trial] = []
+    while len(left) and len(kept) < most // 2:
+        first = non_dominated(Y[left])
+        kept += [complete[place] for place in left[first]][: most // 2 - len(kept)]
+        left = left[~first]
+    taken = {trial.number for trial in kept}
+    latest = [trial for trial in reversed(known) if trial.number not in taken]
+    return [*kept, *latest[: most - len(kept)], *(trial for trial in trials if not trial.values)]
 
 
 def _winsorise(score: Float[np.ndarray, " n"], objective: Objective) -> tuple[Float[np.ndarray, " n"], int]:

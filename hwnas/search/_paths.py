@@ -54,6 +54,11 @@ class Projection:
             self.X[index], self.v[..., index], self.w[..., index], self.mean[..., index], self.variance[..., index]
         )
 
+    def glance(self, index: Tensor) -> Projection:
+        """Return some of the candidates with mean and variance alone: enough to value them, and no large copy."""
+        nothing = self.v[:, :0, :0]
+        return Projection(self.X[index], nothing, nothing, self.mean[..., index], self.variance[..., index])
+
     @classmethod
     def concatenate(cls, parts: Sequence[Projection]) -> Projection:
         """Return the candidates of all parts."""

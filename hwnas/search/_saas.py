@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from dataclasses import replace
@@ -11,7 +12,7 @@ import numpy as np
 
 from hwnas.errors import StoppedError
 from hwnas.search._config import SaasSettings
-from hwnas.search._data import OutcomeData, complete_trials, outcome_data, pending_trials
+from hwnas.search._data import OutcomeData, complete_trials, most_telling, outcome_data, pending_trials
 from hwnas.search._front import eligible, pareto_front, scores
 from hwnas.search._pareto import infer_reference
 from hwnas.search._strategy import Proposals, SobolStrategy
@@ -27,11 +28,18 @@ if TYPE_CHECKING:
     from hwnas.space import Architecture, SearchSpace
 
 _LEAST_TRIALS = 2
+#: How many trials are modelled, and how many of them may be on the front; the most telling ones.
+_MODELLED, _BASELINE = 1024, 256
+#: The fast mode takes over where an encoding has more columns than this.
+_NUTS_COLUMNS = 64
 
 
 class SaasQnehviStrategy:
-    """Fits a SAAS Gaussian process to each outcome by NUTS, and picks a batch by noisy hypervolume improvement.
+    """Fits a SAAS Gaussian process to each outcome, and picks a batch by noisy hypervolume improvement.
 
+    - **Fit.** By NUTS, or, faster, by an ensemble of most probable models; see `SaasSettings.fit`.
+    - **Size.** Past 1024 trials with values the most telling ones are modelled: the best layers of the front, then the
+      latest; see `hwnas.search._data.most_telling`.
     - **Data.** Every value that is known serves, of failed and running trials too; see `hwnas.search._data`.
     - **Noise.** Where every value of an outcome has a standard error, that is its observation noise; else one is
       inferred.
@@ -43,11 +51,15 @@ class SaasQnehviStrategy:
     - **Start.** With fewer than two complete trials there is nothing to model: Sobol points are proposed, and said so.
     """
 
-    name = "saas-qnehvi"
-
     def __init__(self, settings: SaasSettings | None = None) -> None:
         """Keep the settings; the defaults suit hundreds of trials on two cores."""
         self.settings = settings or SaasSettings()
+        self._told: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        """`saas-map` where the settings ask for the fast fit, `saas-qnehvi` otherwise."""
+        return "saas-map" if self.settings.fit == "map" else "saas-qnehvi"
 
     def propose(
         self,
@@ -68,27 +80,50 @@ class SaasQnehviStrategy:
 
         from hwnas.search._surrogate import fit_surrogate
 
-        began = time.perf_counter()
+        clocks = [_clocks()]
+        telling = most_telling(objectives, trials, _MODELLED)
+        settings, notices = self._sized(space, sum(bool(trial.values) for trial in trials))
         surrogates = []
         for objective in objectives:
             _check(cancelled)
-            data = outcome_data(space, objective, trials)
-            surrogates.append(fit_surrogate(data, self.settings, int(rng.integers(2**31))))
-        fitted = time.perf_counter()
+            data = outcome_data(space, objective, telling)
+            surrogates.append(fit_surrogate(data, settings, int(rng.integers(2**31))))
+        clocks.append(_clocks())
         try:
             chosen, diagnostics = self._choose(space, objectives, trials, surrogates, n, rng, cancelled)
         except (NanError, NotPSDError) as exc:
             notice = f"the acquisition failed ({exc}): Sobol points are proposed"
             return _sobol(space, objectives, trials, n, rng, notice)
-        ended = time.perf_counter()
+        clocks.append(_clocks())
+        (fit_s, fit_cpu_s), (acquisition_s, acquisition_cpu_s) = (
+            (after[0] - before[0], after[1] - before[1]) for before, after in itertools.pairwise(clocks)
+        )
+        notices += [surrogate.notice for surrogate in surrogates if surrogate.notice]
         return Proposals(
             tuple(chosen),
             self.name,
-            fit_s=fitted - began,
-            acquisition_s=ended - fitted,
-            diagnostics=diagnostics,
-            notices=tuple(surrogate.notice for surrogate in surrogates if surrogate.notice),
+            fit_s,
+            acquisition_s,
+            fit_cpu_s,
+            acquisition_cpu_s,
+            {**diagnostics, "cpu_s": {"fit": fit_cpu_s, "acquisition": acquisition_cpu_s}},
+            tuple(notices),
         )
+
+    def _sized(self, space: SearchSpace, count: int) -> tuple[SaasSettings, list[str]]:
+        """Return the settings with `fit` decided by the size of the problem, and what to say of that, once."""
+        settings = self.settings
+        if settings.fit != "auto":
+            return settings, []
+        if count <= settings.nuts_trials and space.dim <= _NUTS_COLUMNS:
+            return settings.model_copy(update={"fit": "nuts"}), []
+        notice = (
+            f"{count} trials and {space.dim} columns: the surrogates are fitted by the fast mode, "
+            'for NUTS would take minutes a batch; [search.saas] fit = "nuts" asks for it all the same'
+        )
+        fresh = [] if "fast" in self._told else [notice]
+        self._told.add("fast")
+        return settings.model_copy(update={"fit": "map"}), fresh
 
     def _choose(
         self,
@@ -144,7 +179,7 @@ class SaasQnehviStrategy:
         ]
         baseline, pending = (
             torch.as_tensor(space.encode([trial.architecture for trial in some]).reshape(len(some), space.dim))
-            for some in (complete_trials(trials), pending_trials(trials))
+            for some in (complete_trials(most_telling(objectives, trials, _BASELINE)), pending_trials(trials))
         )
         return Acquisition(
             outcomes,
@@ -167,6 +202,11 @@ def _sobol(
     """Return Sobol points, and say why."""
     told = SobolStrategy().propose(space, objectives, trials, n, rng)
     return replace(told, notices=(notice,))
+
+
+def _clocks() -> tuple[float, float]:
+    """Return wall clock and processor time, in seconds."""
+    return time.perf_counter(), time.process_time()
 
 
 def _check(cancelled: threading.Event | None) -> None:

@@ -2,9 +2,9 @@
 
 Symbols: `n` trials, `d` columns, `h` samples of the hyperparameters, `b` other points.
 
-The model is BoTorch's `SaasFullyBayesianSingleTaskGP`; `hwnas.search._nuts` has its source and its fit. A fit that
-fails numerically falls back to a `SingleTaskGP` at the maximum of its posterior, and a flat outcome to that model's
-prior.
+The model is BoTorch's `SaasFullyBayesianSingleTaskGP`; `hwnas.search._nuts` has its source and its fit, and
+`hwnas.search._map` the fast one. NUTS that fails numerically falls back to the fast fit, that to a `SingleTaskGP` at
+the maximum of its posterior, and a flat outcome to that model's prior.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from hwnas.search._config import SaasSettings
     from hwnas.search._data import OutcomeData
 
-Method = Literal["saas", "map", "prior"]
+#: The hyperparameters of the fast mode are fitted to so many trials at most, the most telling ones.
+_FIT_MOST = 512
+
+Method = Literal["saas", "saas-map", "map", "prior"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,9 @@ class Surrogate:
 
     Attributes:
         data: what it was fitted to.
-        method: `saas`, `map` where NUTS failed, `prior` where there was nothing to fit.
-        notice: why it is not `saas`; empty where it is.
+        method: `saas` by NUTS, `saas-map` by an ensemble of maxima, `map` where both failed, `prior` where there was
+            nothing to fit.
+        notice: why it is not what the settings asked for; empty where it is.
         model: BoTorch's model, in evaluation mode.
         X: `n x d`.
         mean: `h`, the constant prior mean.
@@ -55,8 +59,12 @@ class Surrogate:
 
     def kernel(self, A: Float[Tensor, "a d"], B: Float[Tensor, "b d"]) -> Float[Tensor, "h a b"]:
         """Return the prior covariance between two sets of points."""
+        base = getattr(self.model.covar_module, "base_kernel", None)
         with torch.no_grad():
-            K: Tensor = self.model.covar_module(A, B).to_dense()
+            if base is not None and getattr(base, "nu", None) == 2.5:  # Matérn 5/2, without GPyTorch's detours
+                K = _matern(A / base.lengthscale, B / base.lengthscale, self.model.covar_module.outputscale)
+            else:
+                K = self.model.covar_module(A, B).to_dense()
         return K.expand(len(self.mean), len(A), len(B))
 
     def variance(self) -> Float[Tensor, "h 1"]:
@@ -109,17 +117,17 @@ def fit_surrogate(data: OutcomeData, settings: SaasSettings, seed: int) -> Surro
     name = data.objective.name
     if data.is_flat:
         return _condition(data, "prior", f"{name}: all {len(data.Y)} values are alike, so it guides nothing yet", seed)
-    try:
-        return _condition(data, "saas", "", seed, settings)
-    except _numerical_failures() as exc:
-        reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
-        notice = (
-            f"{name}: the SAAS fit failed ({reason}); a Gaussian process at its maximum a posteriori is used instead"
-        )
-    try:
-        return _condition(data, "map", notice, seed)
-    except _numerical_failures():
-        return _condition(data, "prior", f"{notice}, and as that failed too, with its prior's hyperparameters", seed)
+    methods: list[Method] = ["saas", "saas-map", "map"] if settings.fit != "map" else ["saas-map", "map"]
+    notice = ""
+    for method in methods:
+        try:
+            return _condition(data, method, notice, seed, settings)
+        except _numerical_failures() as exc:
+            reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
+            notice = (
+                notice or f"{name}: the SAAS fit failed ({reason}); a fit at the maximum a posteriori is used instead"
+            )
+    return _condition(data, "prior", f"{notice}, and as that failed too, its prior's hyperparameters", seed)
 
 
 def _condition(
@@ -131,6 +139,8 @@ def _condition(
     with _quietly():
         if method == "saas" and settings is not None:
             model = _fit_saas(X, Y, Yvar, settings, seed)
+        elif method == "saas-map" and settings is not None:
+            model = _fit_ensemble(X, Y, Yvar, settings)
         else:
             model = _single_task(X, Y, Yvar, seed, fit=method == "map")
     with torch.no_grad():
@@ -176,6 +186,35 @@ def _fit_saas(X: Tensor, Y: Tensor, Yvar: Tensor | None, settings: SaasSettings,
     model.train()
     model.load_mcmc_samples(kept)
     return model.eval()
+
+
+def _fit_ensemble(X: Tensor, Y: Tensor, Yvar: Tensor | None, settings: SaasSettings) -> Any:
+    from botorch.models.fully_bayesian import SaasFullyBayesianSingleTaskGP
+
+    from hwnas.search._map import fit_members
+
+    model = SaasFullyBayesianSingleTaskGP(X, Y[:, None], None if Yvar is None else Yvar[:, None])
+    noise = None if Yvar is None else model.pyro_model.train_Yvar[:, 0].numpy()  # at least BoTorch's floor
+    few = slice(0, _FIT_MOST)
+    found = fit_members(X.numpy()[few], Y.numpy()[few], None if noise is None else noise[few], members=settings.members)
+    kept = {
+        "mean": torch.as_tensor(found.mean),
+        "outputscale": torch.as_tensor(found.outputscale),
+        "lengthscale": torch.as_tensor(found.inverse_squared).rsqrt(),
+    }
+    if Yvar is None:
+        kept["noise"] = torch.as_tensor(found.noise)
+    model.train()
+    model.load_mcmc_samples(kept)
+    return model.eval()
+
+
+def _matern(A: Tensor, B: Tensor, outputscale: Tensor) -> Tensor:
+    """Return the Matérn 5/2 covariance of scaled points `h x a x d` and `h x b x d`."""
+    squared = A.square().sum(-1)[..., :, None] + B.square().sum(-1)[..., None, :] - 2.0 * A @ B.mT
+    r = squared.clamp_min_(1e-24).mul_(5.0).sqrt_()
+    K: Tensor = (r.square() / 3.0).add_(r).add_(1.0).mul_(r.neg_().exp_())
+    return K.mul_(outputscale[:, None, None])
 
 
 def _single_task(X: Tensor, Y: Tensor, Yvar: Tensor | None, seed: int, *, fit: bool) -> Any:

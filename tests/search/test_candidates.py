@@ -58,6 +58,28 @@ def test_local_search_finds_what_the_pool_does_not_have(hill, rng):
     assert pool.valued > 32
 
 
+def test_what_cannot_be_among_the_best_is_not_valued_again(hill, rng):
+    space, height = hill
+    candidates = space.sample(1024, rng)
+    pool = Pool(space, height, candidates, set(), rng)
+    assert (pool._refreshed() == pool._value(pool._projections)).all()
+    pool.choose()
+    before = pool.valued
+    value = pool._refreshed()
+    assert pool.valued - before <= 2 * module._BLOCK
+    whole = pool._value(pool._projections)
+    assert torch.equal(value.topk(4).indices, whole.topk(4).indices)
+
+
+def test_only_some_steps_are_looked_at_where_there_are_many(rng):
+    wide = SearchSpace("wide", [Int(f"x{place}", 0, 100) for place in range(80)])
+    steps = wide.neighbours(wide.sample(1, rng)[0], rng)
+    assert len(steps) > module._LOOKS
+    some = module._some(steps, rng)
+    assert len({arch.id for arch in some}) == module._LOOKS
+    assert module._some(steps[:5], rng) == steps[:5]
+
+
 def test_what_is_chosen_or_seen_is_not_chosen_again(hill, rng):
     space, height = hill
     candidates = space.sample(16, rng)

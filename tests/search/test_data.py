@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hwnas.search import Objective, TrialState
-from hwnas.search._data import complete_trials, outcome_data, pending_trials
+from hwnas.search._data import complete_trials, most_telling, outcome_data, pending_trials
 
 ACCURACY = Objective("accuracy", "maximize")
 LATENCY = Objective("p99_ms", "minimize", log=True)
@@ -79,3 +79,17 @@ def test_what_is_all_alike_is_flat(space, architectures, made_up, values):
     assert data.is_flat
     assert data.scale == 1.0
     assert np.isfinite(data.Y).all()
+
+
+def test_the_most_telling_are_the_best_layers_and_the_latest(space, made_up, rng):
+    objectives = (Objective("a", "maximize"), Objective("b", "maximize"))
+    rows = [(0, 4), (1, 3), (3, 1), (4, 0), (0, 3), (1, 1), (0, 0), (0.1, 0.1), (0.2, 0.2), (0.3, 0.3)]
+    trials = [
+        made_up.trial(number, arch, dict(zip("ab", map(float, row), strict=True)))
+        for number, (arch, row) in enumerate(zip(space.sample(11, rng), rows, strict=False))
+    ]
+    pending = made_up.trial(10, space.sample(1, rng)[0], {})
+    assert [t.number for t in most_telling(objectives, [*trials, pending], 10)] == list(range(11))
+    kept = [trial.number for trial in most_telling(objectives, [*trials, pending], 8)]
+    assert kept == [0, 1, 2, 3, 9, 8, 7, 6, 10]
+    assert [trial.number for trial in most_telling(objectives, trials, 4)] == [0, 1, 9, 8]

@@ -79,6 +79,36 @@ def test_diagnostics_tell_what_matters(strategy, space, objectives, trials, by_m
     assert told["valued"] > 128
 
 
+def test_it_says_what_it_cost_in_processor_time(strategy, space, objectives, trials, by_map):
+    made = strategy.propose(space, objectives, trials, 2, np.random.default_rng(0))
+    assert made.fit_cpu_s > 0.0
+    assert made.acquisition_cpu_s > 0.0
+    assert made.diagnostics["cpu_s"] == {"fit": made.fit_cpu_s, "acquisition": made.acquisition_cpu_s}
+
+
+def test_past_a_size_the_fast_mode_takes_over_and_says_so_once(space, objectives, trials):
+    strategy = SaasQnehviStrategy(QUICK.model_copy(update={"fit": "auto", "nuts_trials": 10}))
+    assert strategy.name == "saas-qnehvi"
+    first, second = (strategy.propose(space, objectives, trials, 2, np.random.default_rng(0)) for _ in range(2))
+    methods = {name: outcome["method"] for name, outcome in first.diagnostics["outcomes"].items()}
+    assert methods == {"accuracy": "saas-map", "p99_ms": "saas-map"}
+    assert [notice.split(":")[0] for notice in first.notices] == ["14 trials and 7 columns"]
+    assert 'fit = "nuts"' in first.notices[0]
+    assert second.notices == ()
+    assert second.architectures == first.architectures
+    assert SaasQnehviStrategy(QUICK.model_copy(update={"fit": "map"})).name == "saas-map"
+
+
+def test_a_search_in_a_conditional_space_proposes_nothing_invalid_and_nothing_twice(wide, objectives, made_up):
+    strategy = SaasQnehviStrategy(SaasSettings(fit="map", mc_samples=8, candidates=64, members=2))
+    found = run(strategy, wide, objectives, made_up, start=32, batches=13, batch=16)
+    assert len(found) == 240
+    assert len({trial.id for trial in found}) == 240
+    for trial in found:
+        wide.validate(trial.architecture.values)
+    assert len({frozenset(trial.architecture.values) for trial in found}) > 3  # conditions were met and not met
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_trials_give_sobol_points_and_a_notice(strategy, space, objectives, trials, count):
     made = strategy.propose(space, objectives, trials[:count], 3, np.random.default_rng(0))

@@ -78,7 +78,7 @@ def test_a_failed_fit_falls_back_and_says_so(monkeypatch, error):
 
     monkeypatch.setattr(module, "_fit_saas", fails)
     surrogate = fit_surrogate(data_of(X, np.sin(6 * X[:, 0])), QUICK, seed=3)
-    assert surrogate.method == "map"
+    assert surrogate.method == "saas-map"
     assert "accuracy: the SAAS fit failed" in surrogate.notice
     assert str(error) in surrogate.notice
     mean, _ = surrogate.leave_one_out()
@@ -94,7 +94,7 @@ def test_a_fit_that_gives_numbers_that_are_none_falls_back(monkeypatch):
         return model
 
     monkeypatch.setattr(module, "_fit_saas", poisoned)
-    assert fit_surrogate(data_of(X, np.sin(6 * X[:, 0])), QUICK, seed=3).method == "map"
+    assert fit_surrogate(data_of(X, np.sin(6 * X[:, 0])), QUICK, seed=3).method == "saas-map"
 
 
 def test_where_all_fits_fail_the_prior_is_left(monkeypatch):
@@ -105,6 +105,7 @@ def test_where_all_fits_fail_the_prior_is_left(monkeypatch):
 
     single = module._single_task
     monkeypatch.setattr(module, "_fit_saas", fails)
+    monkeypatch.setattr(module, "_fit_ensemble", fails)
     monkeypatch.setattr(module, "_single_task", fails)
     surrogate = fit_surrogate(data_of(X, X[:, 0]), QUICK, seed=3)
     assert surrogate.method == "prior"
