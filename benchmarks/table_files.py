@@ -65,10 +65,8 @@ def describe(folder: Path, space: str, order: Sequence[str]) -> None:
     further = further_of(read(path), read(folder / f"{space}-again.parquet"), order)
     card_path(path).write_text(json.dumps(card | further, indent=1) + "\n", encoding="utf-8")
     (folder / f"{space}.md").write_text(markdown(space, card | further), encoding="utf-8")
-    held = (
-        f"{further['architectures']} networks, {len(further['targets'])} targets, {card['measurements']} measurements"
-    )
-    print(f"{path}, with card {space}.json and {space}.md: {held}", flush=True)
+    held = f"{further['architectures']} networks on {len(further['targets'])} targets"
+    print(f"{path}: {held}, {card['measurements']} measurements; card in {space}.json and {space}.md", flush=True)
 
 
 def read(path: Path) -> list[Record]:
