@@ -10,20 +10,76 @@ import subprocess
 import sys
 import tempfile
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hwnas.device.worker._frames import FrameReader, pack
 from hwnas.errors import DeadlineError, DeviceError, NetworkCrashedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from hwnas._deadline import Deadline
 
 _CHUNK = 1 << 20
 _WAKE_S = 0.2  # how often a wait looks whether the process was closed from another thread
 _TAIL_BYTES = 2000
+_DYING_S, _KILLED_S = 5.0, 60.0
 _START_ERROR_HINT = "check the interpreter that the profile names, and that more processes may be started"
+
+
+class Process(Protocol):
+    """A process that a `Child` talks to, in a process group of its own.
+
+    Attributes:
+        pid: its id, which is also its group's.
+        requests: the pipe that it reads, not blocking.
+        replies: the pipe that it writes, not blocking.
+    """
+
+    pid: int
+    requests: int
+    replies: int
+
+    def wait(self, limit_s: float) -> int | None:
+        """Return how it ended, negative for a signal; `None` where it has not within the limit."""
+        ...
+
+
+class StartedProcess:
+    """A program that was started by this process; see `Process`."""
+
+    def __init__(self, command: Sequence[str], errors: int, lifeline: int, environment: Mapping[str, str]) -> None:
+        """Start `command`, with the number of the lifeline as its last argument.
+
+        Raises:
+            DeviceError: it cannot be started.
+        """
+        try:
+            self._process = subprocess.Popen(
+                [*command, str(lifeline)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=dict(environment),
+                pass_fds=(lifeline,),
+                start_new_session=True,
+                bufsize=0,
+            )
+        except OSError as exc:
+            raise DeviceError(f"{command[0]} cannot be started: {exc.strerror or exc}", _START_ERROR_HINT) from exc
+        self.pid = self._process.pid
+        self.requests, self.replies = (
+            os.dup(pipe.fileno()) for pipe in (self._process.stdin, self._process.stdout) if pipe is not None
+        )
+        for pipe in (self._process.stdin, self._process.stdout):
+            pipe.close()  # type: ignore[union-attr]  # both are pipes
+
+    def wait(self, limit_s: float) -> int | None:
+        """Return how it ended; see `Process.wait`."""
+        try:
+            return self._process.wait(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            return None
 
 
 class Child:
@@ -32,13 +88,12 @@ class Child:
     One thread at a time asks; `kill` may come from another.
     """
 
-    def __init__(self, command: Sequence[str], *, what: str, environment: Mapping[str, str]) -> None:
-        """Start `command`, with the number of the lifeline as its last argument.
+    def __init__(self, start: Callable[[int, int], Process], *, what: str) -> None:
+        """Start the process.
 
         Args:
-            command: the program and its arguments.
+            start: starts it, given the file for its errors and the lifeline.
             what: what it runs, for messages: the network's file.
-            environment: all of its environment.
 
         Raises:
             DeviceError: it cannot be started.
@@ -48,24 +103,15 @@ class Child:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
         lifeline, self._lifeline = os.pipe()
         try:
-            self._process = subprocess.Popen(
-                [*command, str(lifeline)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                env=dict(environment),
-                pass_fds=(lifeline,),
-                start_new_session=True,
-                bufsize=0,
-            )
-        except OSError as exc:
+            self._process = start(self._errors.fileno(), lifeline)
+        except BaseException:
             os.close(self._lifeline)
             self._errors.close()
-            raise DeviceError(f"{command[0]} cannot be started: {exc.strerror or exc}", _START_ERROR_HINT) from exc
+            raise
         finally:
             os.close(lifeline)
-        for pipe in (self._process.stdin, self._process.stdout):
-            os.set_blocking(pipe.fileno(), False)  # type: ignore[union-attr]  # both are pipes
+        for pipe in (self._process.requests, self._process.replies):
+            os.set_blocking(pipe, False)
         self._closed = False
 
     @property
@@ -87,7 +133,7 @@ class Child:
         reader, waiting = FrameReader(), select.poll()
         with self._guard:
             self._check_open()
-            requests, replies = self._process.stdin.fileno(), self._process.stdout.fileno()  # type: ignore[union-attr]
+            requests, replies = self._process.requests, self._process.replies
         waiting.register(replies, select.POLLIN)
         waiting.register(requests, select.POLLOUT)
         while reader.wanted:
@@ -121,10 +167,9 @@ class Child:
             self._closed = True
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            for pipe in (self._process.stdin, self._process.stdout):
-                pipe.close()  # type: ignore[union-attr]  # both are pipes
-            os.close(self._lifeline)
+            self._process.wait(_KILLED_S)
+            for pipe in (self._process.requests, self._process.replies, self._lifeline):
+                os.close(pipe)
             self._errors.close()
 
     def _send(self, requests: int, unsent: memoryview) -> memoryview:
@@ -140,10 +185,8 @@ class Child:
             raise NetworkCrashedError(f"{self.what}: its process was closed", "open another session")
 
     def _died(self, doing: str) -> NetworkCrashedError:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=5.0)
+        code = self._process.wait(_DYING_S)
         said = self._said()
-        code = self._process.poll()
         self.kill()
         message = f"{self.what}: the process that was to {doing} it {_cause(code)}"
         hint = "run it on its own to see why"
@@ -155,6 +198,11 @@ class Child:
         size = self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, size - _TAIL_BYTES))
         return self._errors.read().decode(errors="replace").strip()
+
+
+def start_program(command: Sequence[str], environment: Mapping[str, str]) -> Callable[[int, int], Process]:
+    """Return what starts `command` for a `Child`, with all of its environment."""
+    return lambda errors, lifeline: StartedProcess(command, errors, lifeline, environment)
 
 
 def worker_command(python: str | None = None) -> list[str]:

@@ -122,6 +122,7 @@ class Device:
 
     def close(self) -> None:
         """End the connection. A second call does nothing."""
+        self.runtime.forget()
         self.transport.close()
 
     def __enter__(self) -> Self:

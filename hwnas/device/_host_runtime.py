@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hwnas.device._child import Child, worker_command
+from hwnas.device._child import Child, start_program
 from hwnas.device._kinds import RuntimeKind, checked_options
+from hwnas.device._nursery import Nursery, NurseryLostError
 from hwnas.device._runtime import Block
 from hwnas.device.runtimes import runtime_modules
 from hwnas.errors import DeadlineError, DeviceError, HwnasError, MeasurementError, NetworkError, NetworkMemoryError
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from hwnas.network import NetworkFile
 
 _MIB = 1 << 20
+_WORKER = str(Path(__file__).absolute().parent / "worker" / "_start.py")
 _VERSIONS = """
 import importlib.metadata, json, sys
 found = {}
@@ -58,6 +61,9 @@ class HostRuntime:
         self._profile = profile
         self._host = host
         options = checked_options(module.OPTIONS, profile.options, source=f"device {profile.name!r}, options")
+        self._guard = threading.Lock()
+        self._nursery: Nursery | None = None
+        self._forks = sys.platform == "linux" and getattr(module, "FORKS", False)
         self._options = {item.name: getattr(options, item.name) for item in fields(options)}
 
     @property
@@ -102,7 +108,7 @@ class HostRuntime:
 
     def open(self, device: Device, network: NetworkFile, *, deadline: Deadline) -> HostSession:
         """Return a session with `network` loaded, in a process of its own; see `Runtime.open`."""
-        child = Child(worker_command(self._host.python), what=str(network.path), environment=self._environment())
+        child = self._start(network, deadline)
         limit = self._host.memory_limit_mb
         try:
             loaded, _ = _ask(
@@ -110,7 +116,7 @@ class HostRuntime:
                 {
                     "do": "load",
                     "path": str(Path(network.path).absolute()),
-                    "backend": str(Path(str(self._module.__file__)).absolute()),
+                    "backend": self._backend,
                     "threads": self._profile.threads,
                     "batch": self._profile.batch,
                     "cpus": None if self._profile.cpus is None else list(self._profile.cpus),
@@ -124,6 +130,35 @@ class HostRuntime:
             child.kill()
             raise
         return HostSession(child, device, loaded)
+
+    def forget(self) -> None:
+        """Start from a new interpreter next time, with another layout of its memory; see `Runtime.forget`."""
+        with self._guard:
+            nursery, self._nursery = self._nursery, None
+        if nursery is not None:
+            nursery.retire()
+
+    @property
+    def _backend(self) -> str:
+        return str(Path(str(self._module.__file__)).absolute())
+
+    def _start(self, network: NetworkFile, deadline: Deadline) -> Child:
+        """Return the process of a network: a fork where that goes, else a program of its own."""
+        what = str(network.path)
+        worker = [self._host.python or sys.executable, _WORKER]
+        if self._forks:
+            try:
+                return Child(self._forking(worker, deadline).fork, what=what)
+            except NurseryLostError:
+                self._forks = False  # what is wrong, the program tells
+        return Child(start_program(worker, self._environment()), what=what)
+
+    def _forking(self, worker: list[str], deadline: Deadline) -> Nursery:
+        with self._guard:
+            if self._nursery is None:
+                command = [*worker, self._backend]
+                self._nursery = Nursery(command, environment=self._environment(), deadline=deadline)
+            return self._nursery
 
     def _environment(self) -> dict[str, str]:
         threads = str(self._profile.threads)

@@ -155,3 +155,12 @@ class Runtime(Protocol):
             DeviceError: the device refused (no such processor, no space).
         """
         ...
+
+    def forget(self) -> None:
+        """Keep nothing of what the sessions opened so far have shared; those that are open go on.
+
+        A runtime may keep something from one `open` to the next that saves time, as a process that has imported what
+        all need. Sessions opened before and after this call share nothing. Called between rounds of fresh processes,
+        and when the device is closed; never raises.
+        """
+        ...

@@ -141,6 +141,9 @@ class _FakeRuntime:
         self._behaviour.act("load", network)
         return _FakeSession(self._behaviour, network)
 
+    def forget(self) -> None:
+        pass
+
 
 class _FakeSession:
     def __init__(self, behaviour: FakeDevice, network: NetworkFile) -> None:

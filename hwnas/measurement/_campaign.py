@@ -123,6 +123,7 @@ class Campaign:
     def _run_process(self, subjects: list[Subject], process: int) -> list[Subject]:
         """Run one fresh process of each subject until it has done its share; returns those that go on to another."""
         with _Turn(self._turn) as turn, contextlib.ExitStack() as processes:
+            self._device.runtime.forget()
             self._open_reference(processes)
             active: dict[Subject, Sampler] = {}
             for subject in subjects:

@@ -14,7 +14,7 @@ import pytest
 
 from hwnas._deadline import Deadline
 from hwnas.device import Device, DeviceProfile
-from hwnas.device._child import Child
+from hwnas.device._child import Child, start_program
 from hwnas.device._host import HostOptions, HostTransport
 from hwnas.device._host_probe import HostProbe
 from hwnas.device._host_runtime import HostRuntime
@@ -243,7 +243,7 @@ def test_an_interpreter_that_is_none_is_a_clear_error(device_of, python):
 
 def test_a_program_that_cannot_be_started_is_a_clear_error():
     with pytest.raises(DeviceError, match="/no/such/program cannot be started"):
-        Child(["/no/such/program"], what="net.onnx", environment={})
+        Child(start_program(["/no/such/program"], {}), what="net.onnx")
 
 
 PARENT = """

@@ -47,6 +47,9 @@ class PhoneRuntime:
         """Return the name that a profile says."""
         return self.profile.runtime
 
+    def forget(self) -> None:
+        """Keep nothing: every session starts a program of its own."""
+
     def files(self) -> list[Path]:
         """Return the files of this machine that go to the phone: the program, then its libraries.
 

@@ -9,6 +9,7 @@ from hwnas.device.worker._backend import RefusedError, input_shape, pack_tensors
 
 FORMATS = ("tflite",)
 PACKAGES = ("ai-edge-litert", "tflite-runtime")
+FORKS = True
 
 
 @dataclass(frozen=True)

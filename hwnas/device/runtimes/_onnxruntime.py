@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("onnx",)
 PACKAGES = ("onnxruntime", "onnxruntime-openvino", "onnxruntime-gpu")
+FORKS = True
 
 _LEVELS = {"none": "DISABLE_ALL", "basic": "ENABLE_BASIC", "extended": "ENABLE_EXTENDED", "all": "ENABLE_ALL"}
 _TYPES = {

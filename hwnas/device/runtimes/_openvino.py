@@ -9,6 +9,7 @@ from hwnas.device.worker._backend import RefusedError, input_shape, pack_tensors
 
 FORMATS = ("onnx",)
 PACKAGES = ("openvino",)
+FORKS = True
 
 _TYPES = ("float32", "float16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
 

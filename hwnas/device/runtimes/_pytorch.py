@@ -10,6 +10,7 @@ from hwnas.device.worker._backend import RefusedError, input_shape, pack_tensors
 
 FORMATS = ("graph",)
 PACKAGES = ("torch",)
+FORKS = True
 
 
 @dataclass(frozen=True)

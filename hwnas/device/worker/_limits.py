@@ -87,6 +87,11 @@ def peak_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def file_bytes() -> int:
+    """Return how much of this process's memory is pages of files, as programs and libraries are; 0 where not known."""
+    return _status_bytes(Path("/proc/self/status"), "RssFile:") or 0
+
+
 def _status_bytes(path: Path, key: str) -> int | None:
     with contextlib.suppress(OSError, ValueError, IndexError):
         for line in path.read_text(encoding="ascii", errors="replace").splitlines():

@@ -9,11 +9,12 @@ import os
 import resource
 import signal
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hwnas.device.worker._backend import RefusedError
 from hwnas.device.worker._frames import FrameReader, pack
-from hwnas.device.worker._limits import bind, end_with_parent, limit_memory, peak_bytes
+from hwnas.device.worker._limits import bind, end_with_parent, file_bytes, limit_memory, peak_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,11 +25,26 @@ _LIMIT_GRACE_S = 5.0  # the parent ends a process that is late; the limit here i
 _NO_MEMORY = ("bad_alloc", "out of memory", "failed to allocate", "cannot allocate memory")
 
 
-def main(*, lifeline: int, load_by_path: Callable[[str, Path], ModuleType]) -> None:
+@dataclass(frozen=True)
+class Inherited:
+    """What a forked process has from its parent.
+
+    Attributes:
+        backend: the runtime's module, imported and prepared.
+        peak_bytes: the most memory that the parent has held.
+        file_bytes: how much of it was pages of files, which a fork maps anew as it comes to need them.
+    """
+
+    backend: Any
+    peak_bytes: int
+    file_bytes: int
+
+
+def main(*, lifeline: int, load_by_path: Callable[[str, Path], ModuleType], inherited: Inherited | None = None) -> None:
     """Answer requests until the pipe of requests ends."""
     end_with_parent(lifeline)
     requests, replies = _own_pipes()
-    worker = _Worker(load_by_path)
+    worker = _Worker(load_by_path, inherited)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     with contextlib.suppress(EOFError):
         while True:
@@ -41,16 +57,23 @@ def main(*, lifeline: int, load_by_path: Callable[[str, Path], ModuleType]) -> N
             except Exception as exc:  # noqa: BLE001  # every error of a runtime is for the parent to tell
                 reply = _describe(exc, request["do"])
             signal.setitimer(signal.ITIMER_REAL, 0)
-            _write(replies, pack({**reply, "peak_bytes": peak_bytes()}, data))
+            _write(replies, pack({**reply, "peak_bytes": worker.peak_bytes}, data))
 
 
 class _Worker:
     """One network, once it is loaded."""
 
-    def __init__(self, load_by_path: Callable[[str, Path], ModuleType]) -> None:
+    def __init__(self, load_by_path: Callable[[str, Path], ModuleType], inherited: Inherited | None) -> None:
         self._load_by_path = load_by_path
+        self._inherited = inherited
+        self._unmapped_bytes = 0 if inherited is None else max(0, inherited.file_bytes - file_bytes())
         self._loaded: Any = None
         self._one_thread = True
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory held so far, as if all of the runtime's own pages were mapped here too."""
+        return peak_bytes() + self._unmapped_bytes
 
     def answer(self, request: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
         """Return the header and the payload of the reply."""
@@ -65,9 +88,12 @@ class _Worker:
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
         bind(request["cpus"])
-        backend: Any = self._load_by_path("hwnas_backend", request["backend"])
-        backend.prepare()
-        baseline = peak_bytes()
+        if self._inherited is None:
+            backend: Any = self._load_by_path("hwnas_backend", request["backend"])
+            backend.prepare()
+            baseline = peak_bytes()
+        else:
+            backend, baseline = self._inherited.backend, self._inherited.peak_bytes
         limit_memory(request["memory_limit_bytes"])
         self._loaded = backend.load(
             request["path"], threads=request["threads"], batch=request["batch"], options=request["options"]

@@ -1,5 +1,7 @@
 """The file that the process of a network is started with: it loads its neighbours by path, and runs `_loop.main`.
 
+With two more arguments, a socket and the file of a runtime, it runs `_nursery.serve`, which forks such processes.
+
 They get their full names, so that `from hwnas.device.worker._frames import ...` finds them without hwnas being
 imported, or even installed.
 """
@@ -26,4 +28,9 @@ if __name__ == "__main__":
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".").absolute() != here]
     for neighbour in ("_frames", "_backend", "_limits", "_loop"):
         loaded = load_by_path(f"hwnas.device.worker.{neighbour}", here / f"{neighbour}.py")
-    loaded.main(lifeline=int(sys.argv[1]), load_by_path=load_by_path)
+    if len(sys.argv) == 2:
+        loaded.main(lifeline=int(sys.argv[1]), load_by_path=load_by_path)
+    else:
+        nursery = load_by_path("hwnas.device.worker._nursery", here / "_nursery.py")
+        backend, control, lifeline = sys.argv[1:]
+        nursery.serve(lifeline=int(lifeline), control=int(control), backend=Path(backend), load_by_path=load_by_path)
