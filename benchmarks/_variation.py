@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 METHODS = ("ours", "plain")
 #: (width, side of the image, layers): about 0.05 to 1 ms on a desktop core.
-NETWORKS = ((16, 16, 4), (32, 16, 4), (48, 16, 4), (32, 28, 4), (48, 28, 5))
+NETWORKS = ((16, 16, 4), (24, 16, 4), (32, 16, 4), (48, 16, 4), (32, 28, 4))
 #: Two of these run beside a contended campaign: busy and idle in turn, for times from an exponential distribution.
 BUSY_S, IDLE_S = 0.4, 0.4
 LOAD = """

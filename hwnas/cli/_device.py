@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path  # noqa: TC003  # the annotations of a command are read when it runs
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -125,12 +126,31 @@ def show(context: typer.Context, name: Name, json: Json = False) -> None:
 
 
 @app.command()
-def check(context: typer.Context, name: Name, json: Json = False) -> None:
+def check(
+    context: typer.Context,
+    name: Name,
+    stability: Annotated[
+        bool, typer.Option("--stability", help="Measure a few networks again and again: how far do figures vary?")
+    ] = False,
+    campaigns: Annotated[
+        int | None, typer.Option(metavar="N", min=3, help="With --stability: how often, by default 8.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --stability: draw the figures over time to a PNG file.")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for a device that is in use.")
+    ] = 0.0,
+    json: Json = False,
+) -> None:
     """Connect to a device, run a small network on it, and say what was seen.
 
-    The verdict tells whether its measurements can be trusted as things are now, and what to change if not.
+    The verdict tells whether its measurements can be trusted as things are now, and what to change if not. With
+    --stability a few networks are measured in several fresh campaigns: how far p50 and p99 vary from one to the next,
+    whether networks keep their order, and what makes them vary. Nothing is stored.
     """
     from hwnas.cli._check import check_data, check_rows
+    from hwnas.cli._stability import show_stability
     from hwnas.cli._stop import stopping
     from hwnas.device import DeviceRegistry
     from hwnas.measurement import MeasurementEvent, Waiting, check_device
@@ -139,9 +159,14 @@ def check(context: typer.Context, name: Name, json: Json = False) -> None:
         if isinstance(event, Waiting):
             _output.note(f"waiting for {event.who}")
 
+    if not stability and (campaigns is not None or plot is not None):
+        raise ConfigError("--campaigns and --plot are of --stability", "add --stability")
     profile = DeviceRegistry(settings(context).workspace()).get(name)
+    if stability:
+        show_stability(profile, campaigns=campaigns or 8, plot=plot, wait_s=wait, json=json)
+        return
     with stopping() as stop:
-        found = check_device(profile, on_progress=listen, cancelled=stop)
+        found = check_device(profile, wait_s=wait, on_progress=listen, cancelled=stop)
     if json:
         _output.emit(check_data(found))
         return

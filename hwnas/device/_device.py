@@ -11,7 +11,7 @@ from hwnas.device._kinds import checked_options, runtime_kind, transport_kind
 from hwnas.errors import NetworkError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from hwnas._deadline import Deadline
@@ -102,6 +102,10 @@ class Device:
             DeadlineError: it did not answer in time.
         """
         return self._probe.conditions(deadline=deadline)
+
+    def watch(self) -> Callable[[Deadline], tuple[str, ...]]:
+        """Begin to watch what disturbs latencies on it; see `Probe.watch`."""
+        return self._probe.watch()
 
     def load(self, network: NetworkFile, *, deadline: Deadline) -> Session:
         """Return a session with `network` loaded; see `Runtime.open`.

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwnas.device._conditions import Conditions, DeviceFacts
+from hwnas.device._host_watch import HostWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hwnas._deadline import Deadline
     from hwnas.device._conditions import Scalar
@@ -66,6 +67,11 @@ class HostProbe:
             charging=_BATTERY_CHARGES.get(_text(battery / "status") or "") if battery else None,
             extra={} if throttled_s is None else {"quota_throttled_s": throttled_s},
         )
+
+    def watch(self) -> Callable[[Deadline], tuple[str, ...]]:
+        """Begin to watch this machine; see `Probe.watch`."""
+        watching = HostWatch(None if self._all else self._cpus, root=self._proc.parent)
+        return lambda _deadline: watching.hints()
 
     def _frequency_folder(self, cpu: int) -> Path:
         return self._sys / f"devices/system/cpu/cpu{cpu}/cpufreq"

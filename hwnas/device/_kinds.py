@@ -50,6 +50,13 @@ class Probe(Protocol):
         """
         ...
 
+    def watch(self) -> Callable[[Deadline], tuple[str, ...]]:
+        """Begin to watch what disturbs latencies; what it returns says what was seen, and what to change.
+
+        Each sentence names one thing, the worst first. It may raise as `conditions` does.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class RuntimeKind:

@@ -119,6 +119,9 @@ class _FakeProbe:
         deadline.check("asking how it is")
         return self._behaviour.conditions()
 
+    def watch(self) -> Callable[[Deadline], tuple[str, ...]]:
+        return lambda _deadline: ()
+
 
 class _FakeRuntime:
     def __init__(self, behaviour: FakeDevice) -> None:

@@ -14,6 +14,7 @@ from hwnas.measurement._exchange_file import header_of, holds_measurements, read
 from hwnas.measurement._measure import measure
 from hwnas.measurement._measurement import Estimate, Measurement, MeasurementFailure, Verdict
 from hwnas.measurement._protocol import MeasurementProtocol
+from hwnas.measurement._stability import StabilityReport, check_stability
 from hwnas.measurement._store import MeasurementStore
 from hwnas.measurement._summary import estimate, summarize
 from hwnas.measurement._trace import LatencyTrace, MeasuredNetwork, TraceBlock
@@ -34,11 +35,13 @@ __all__ = [
     "MeasurementStore",
     "NetworkFailed",
     "NetworkMeasured",
+    "StabilityReport",
     "TraceBlock",
     "Verdict",
     "Waiting",
     "card_path",
     "check_device",
+    "check_stability",
     "describe_file",
     "estimate",
     "export_measurements",

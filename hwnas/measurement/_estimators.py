@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
+_LEAST_GROUPS = 3
 
 
 def harrell_davis(ordered: NDArray[np.float64], p: float) -> float:
@@ -121,3 +122,30 @@ def inflation(samples: NDArray[np.float64], sizes: Sequence[int], threshold: flo
     seen = np.add.reduceat(above.astype(float), starts)
     expected, spread = counts * share, counts * share * (1.0 - share)
     return max(1.0, float(((seen - expected) ** 2 / spread).sum() / (counts.size - 1)))
+
+
+def interval_between(groups: Sequence[NDArray[np.float64]], p: float) -> tuple[float, float]:
+    """Return the 95 % interval of a quantile by how far groups of samples differ.
+
+    Each process of a network has a level of its own, and so has each moment of a busy machine. Order statistics within
+    the samples see nothing of that; leaving one process out at a time does: the jackknife over groups, with Student's
+    t (Efron 1982, "The Jackknife, the Bootstrap and Other Resampling Plans", chapter 3), on the quantile's logarithm.
+
+    Args:
+        groups: the samples of each process, `float64[n_i]`, positive.
+        p: in (0, 1).
+
+    Returns:
+        Both ends; for fewer than three groups, which tell nothing, the estimate itself twice.
+    """
+    from scipy.special import stdtrit
+
+    whole = math.log(harrell_davis(np.sort(np.concatenate(groups)), p))
+    count = len(groups)
+    if count < _LEAST_GROUPS:
+        return math.exp(whole), math.exp(whole)
+    without = [np.concatenate([*groups[:index], *groups[index + 1 :]]) for index in range(count)]
+    logs = np.log([harrell_davis(np.sort(samples), p) for samples in without])
+    error = math.sqrt((count - 1) / count * float(((logs - logs.mean()) ** 2).sum()))
+    reach = float(stdtrit(count - 1, 0.5 + CONFIDENCE / 2.0)) * error
+    return math.exp(whole - reach), math.exp(whole + reach)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hwnas.device import DeviceProfile
 
 #: Grows when the same settings come to mean another procedure; figures of different versions do not merge.
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,15 @@ class MeasurementProtocol:
             `samples` are enough.
         max_samples: where `precision` gives up.
         budget_s: the time that one network may take, warm-up included; past it, what there is has to do.
-        processes: fresh processes that the samples of a network are spread over.
+        processes: fresh processes that the samples of a network are spread over; three or more tell how far they
+            differ, which widens the interval.
         group: how many networks are interleaved.
         block: inferences in a block.
         block_least_s: what a block takes at least, about; quick networks have larger blocks, and so more samples.
         block_most_s: what it takes at most, about; slow networks have smaller blocks.
         block_warmup: inferences at the start of a block that do not count: they fill the caches that others emptied.
-        repeats: how many blocks of a network are done again where something disturbed them.
+        repeats: how many blocks of a network are done again where something disturbed them; where they do not
+            suffice, this is how the device is, and every block counts, the disturbed ones too.
         warmup_s: how long the warm-up of a process may take to become steady.
         warmup_tolerance: steady is when the medians of three windows in a row differ by no more than this share.
         reference: inferences of the reference network before and after each block; 0 leaves it out.
@@ -57,7 +59,7 @@ class MeasurementProtocol:
     precision: float | None = None
     max_samples: int = 20_000
     budget_s: float = 60.0
-    processes: int = 2
+    processes: int = 5
     group: int = 8
     block: int = 100
     block_least_s: float = 0.01

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,7 @@ class Subject:
         self._blocks: list[TraceBlock] = []
         self._warmup: list[NDArray[np.int64]] = []
         self._steady = True
-        self._repeats_left = protocol.repeats
+        self._given_up = False
         self._peak: int | None = None
         self._baseline: int | None = None
         self._before: Conditions | None = None
@@ -65,11 +66,11 @@ class Subject:
     @property
     def samples(self) -> int:
         """How many samples count so far."""
-        return sum(len(block) for block in self._blocks if block.kept)
+        return sum(map(len, self._counting))
 
     @property
-    def _counting(self) -> int:
-        return sum(block.kept for block in self._blocks)
+    def _counting(self) -> list[TraceBlock]:
+        return [block for block in self._blocks if block.kept or self._given_up]
 
     @contextlib.contextmanager
     def timed(self) -> Iterator[None]:
@@ -96,7 +97,8 @@ class Subject:
     ) -> None:
         """Take a block with its references.
 
-        One that was disturbed does not count, as long as repeats are left and half of the time is.
+        One that was disturbed is done again, and does not count. Where the repeats of all processes so far, or half of
+        the time, are used up, this is how the device is: then every block counts, those before too.
         """
         parts = {
             "process": process,
@@ -110,11 +112,12 @@ class Subject:
             "energy_mj": block.energy_mj,
         }
         taken = TraceBlock(**parts)  # type: ignore[arg-type]  # the fields by their names
-        in_time = self.spent_s < _REPEAT_SHARE * self._protocol.budget_s
-        if self._repeats_left > 0 and in_time and is_bad(taken, threads=threads):
-            self._repeats_left -= 1
-            taken = TraceBlock(**parts, kept=False)  # type: ignore[arg-type]  # the same
+        if is_bad(taken, threads=threads):
+            taken = dataclasses.replace(taken, kept=False)
         self._blocks.append(taken)
+        protocol, repeated = self._protocol, sum(not block.kept for block in self._blocks)
+        allowed = protocol.repeats * (process + 1) // protocol.processes
+        self._given_up = repeated > allowed or self.spent_s >= _REPEAT_SHARE * protocol.budget_s
 
     def end_process(self, sampler: Sampler) -> None:
         """Take what a process has besides blocks: its warm-up and its memory."""
@@ -135,7 +138,7 @@ class Subject:
             return None
         if self.spent_s >= share * protocol.budget_s:
             return "budget"
-        if self.samples < share * protocol.samples or self._counting < share * protocol.blocks:
+        if self.samples < share * protocol.samples or len(self._counting) < share * protocol.blocks:
             return None
         if protocol.precision is None or process + 1 < protocol.processes:
             return "samples"
@@ -164,7 +167,9 @@ class Subject:
             facts=device.facts,
             versions=versions,
             protocol=self._protocol,
-            blocks=tuple(self._blocks),
+            blocks=tuple(dataclasses.replace(block, kept=True) for block in self._blocks)
+            if self._given_up
+            else tuple(self._blocks),
             warmup_ns=np.concatenate(self._warmup),
             steady=self._steady,
             ended=ended,
@@ -175,9 +180,7 @@ class Subject:
         )
 
     def _half_width(self) -> float:
-        kept = [block for block in self._blocks if block.kept]
-        samples = np.concatenate([block.samples_ns for block in kept])
-        return estimate(samples, [len(block) for block in kept], 0.99).relative_width / 2.0
+        return estimate(self._counting, 0.99).relative_width / 2.0
 
 
 def _conditions(device: Device) -> Conditions:

@@ -15,35 +15,42 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hwnas.measurement._trace import LatencyTrace
+    from hwnas.measurement._trace import LatencyTrace, TraceBlock
 
 #: Grows when the same trace comes to yield other figures; what the store keeps of older ones is derived again.
-ESTIMATOR_VERSION = 1
+ESTIMATOR_VERSION = 2
 _NS_PER_MS = 1e6
 
 
-def estimate(
-    samples_ns: NDArray[np.int64], sizes: Sequence[int], p: float, *, disturbed: NDArray[np.bool_] | None = None
-) -> Estimate:
+def estimate(blocks: Sequence[TraceBlock], p: float, *, disturbed: NDArray[np.bool_] | None = None) -> Estimate:
     """Return a quantile of samples that were taken in blocks, in milliseconds, with its 95 % interval.
 
-    The value by Harrell and Davis, the interval by order statistics, widened by the samples' dependence. Every sample
-    counts, the disturbed ones too.
+    The value by Harrell and Davis. The interval by order statistics, widened by the samples' dependence; and at least
+    as wide as the processes' differences make it, where there are three or more. Every sample counts, the disturbed
+    ones too.
 
     Args:
-        samples_ns: `int64[n]`, in order; n at least 1.
-        sizes: how many samples each block has; they sum to n.
+        blocks: in order; at least one.
         p: in (0, 1).
         disturbed: `bool[n]`, which samples other programs slowed down; by default none.
     """
-    samples_ms = samples_ns / _NS_PER_MS
+    samples_ms = np.concatenate([block.samples_ns for block in blocks]) / _NS_PER_MS
     ordered = np.sort(samples_ms)
     value = estimators.harrell_davis(ordered, p)
-    low, high = estimators.interval(ordered, p, inflation=estimators.inflation(samples_ms, sizes, value))
+    grown = estimators.inflation(samples_ms, [len(block) for block in blocks], value)
+    low, high = estimators.interval(ordered, p, inflation=grown)
+    apart_low, apart_high = estimators.interval_between(_by_process(blocks), p)
     undisturbed = value
     if disturbed is not None and 0 < np.count_nonzero(disturbed) < disturbed.size:
         undisturbed = estimators.harrell_davis(np.sort(samples_ms[~disturbed]), p)
-    return Estimate(value, min(low, value), max(high, value), undisturbed)
+    return Estimate(value, min(low, apart_low, value), max(high, apart_high, value), undisturbed)
+
+
+def _by_process(blocks: Sequence[TraceBlock]) -> list[NDArray[np.float64]]:
+    found: dict[int, list[NDArray[np.int64]]] = {}
+    for block in blocks:
+        found.setdefault(block.process, []).append(block.samples_ns)
+    return [np.concatenate(series) / _NS_PER_MS for series in found.values()]
 
 
 def summarize(trace: LatencyTrace, *, id: int | None = None) -> Measurement:  # noqa: A002  # the field's name
@@ -53,9 +60,8 @@ def summarize(trace: LatencyTrace, *, id: int | None = None) -> Measurement:  # 
         trace: what was seen.
         id: its row in the store.
     """
-    samples, sizes = trace.samples_ns, trace.sizes
     disturbed = np.concatenate([preempted(block, threads=trace.profile.threads) for block in trace.kept])
-    p50, p90, p99 = (estimate(samples, sizes, p, disturbed=disturbed) for p in (0.50, 0.90, 0.99))
+    p50, p90, p99 = (estimate(trace.kept, p, disturbed=disturbed) for p in (0.50, 0.90, 0.99))
     verdict, reasons = judge(trace, p99)
     return Measurement(
         id=id,
@@ -67,7 +73,7 @@ def summarize(trace: LatencyTrace, *, id: int | None = None) -> Measurement:  # 
         network_name=trace.network.name,
         architecture_id=trace.network.architecture_id,
         space=trace.network.space,
-        n=int(samples.size),
+        n=sum(trace.sizes),
         p50=p50,
         p90=p90,
         p99=p99,

@@ -127,6 +127,9 @@ def _noisy(trace: LatencyTrace, p99: Estimate) -> list[str]:
         reasons.append(f"the p99's 95 % interval is {half_width:.0%} wide on either side")
     if not trace.steady:
         reasons.append("it did not become steady in the time for warm-up")
+    disturbed = sum(is_bad(block, threads=trace.profile.threads) for block in trace.kept)
+    if disturbed > _REPEATED_SHARE * len(trace.kept):
+        reasons.append(f"{disturbed} of {len(trace.kept)} blocks were disturbed, and no better ones could be had")
     repeated = len(trace.blocks) - len(trace.kept)
     if repeated > _REPEATED_SHARE * len(trace.blocks):
         reasons.append(f"{repeated} of {len(trace.blocks)} blocks were disturbed and done again")

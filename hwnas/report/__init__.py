@@ -3,6 +3,7 @@
 from hwnas.report._json import front_data, write_front_json
 from hwnas.report._label import interval_text, label, number
 from hwnas.report._plot import front_figure, write_front_png
+from hwnas.report._stability_plot import stability_figure, write_stability_png
 from hwnas.report._summary import StudySummary, summarise
 from hwnas.report._table import front_table
 
@@ -14,7 +15,9 @@ __all__ = [
     "interval_text",
     "label",
     "number",
+    "stability_figure",
     "summarise",
     "write_front_json",
     "write_front_png",
+    "write_stability_png",
 ]

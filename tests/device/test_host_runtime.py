@@ -33,6 +33,7 @@ import os, signal, sys, time
 from dataclasses import dataclass
 FORMATS = ("onnx",)
 PACKAGES = {packages}
+FORKS = "{forks}" == "forked"
 @dataclass(frozen=True)
 class OPTIONS:
     pass
@@ -68,19 +69,23 @@ def gone_within(pid, seconds):
     return True
 
 
-@pytest.fixture
-def device_of(tmp_path, soon):
-    """Make a device whose runtime does odd things."""
+@pytest.fixture(params=["program", "forked"])
+def device_of(request, tmp_path, soon):
+    """Make a device whose runtime does odd things, each process a program of its own, or forked from one."""
+    made = []
 
     def make(*, run="pass", load="pass", prepare="pass", packages=("numpy",), profile=None, host=None):
         path = tmp_path / "odd.py"
-        path.write_text(textwrap.dedent(BACKEND).format(run=run, load=load, prepare=prepare, packages=packages))
+        path.write_text(
+            textwrap.dedent(BACKEND).format(run=run, load=load, prepare=prepare, packages=packages, forks=request.param)
+        )
         spec = importlib.util.spec_from_file_location("odd", path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         profile = profile or DeviceProfile("odd")
         transport = HostTransport(host)
         runtime = HostRuntime("odd", module, profile, transport.options)
+        made.append(runtime)
         return Device(
             profile,
             transport,
@@ -91,7 +96,9 @@ def device_of(tmp_path, soon):
             deadline=soon,
         )
 
-    return make
+    yield make
+    for runtime in made:
+        runtime.forget()
 
 
 def test_samples_are_nanoseconds_of_what_was_run(device_of, reference, soon):
@@ -214,6 +221,8 @@ def test_closing_ends_the_process_and_what_it_started(device_of, reference, soon
 
 def test_no_descriptor_is_left_behind(device_of, reference, soon):
     device = device_of(load="raise ValueError('no')")
+    with pytest.raises(HwnasError):  # the first may start what the others share
+        device.load(reference, deadline=soon)
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(5):
         with pytest.raises(HwnasError):
@@ -293,3 +302,49 @@ def test_the_process_dies_with_its_parent(device_of, reference, tmp_path, state)
     parent.stdin.close()
     parent.stdout.close()
     assert gone_within(pid, 2)
+
+
+def parent_of(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked")
+def test_processes_of_a_round_are_forked_from_one_and_the_next_round_from_another(device_of, reference, soon, request):
+    device = device_of(prepare="time.sleep(0.1)")
+    first, second = (device.load(reference, deadline=soon) for _ in range(2))
+    device.runtime.forget()
+    third = device.load(reference, deadline=soon)
+    parents = [parent_of(session.pid) for session in (first, second, third)]
+    if "program" in request.node.name:
+        assert set(parents) == {os.getpid()}
+    else:
+        assert parents[0] == parents[1] != parents[2]
+        assert os.getpid() not in parents
+    assert len({session.pid for session in (first, second, third)}) == 3
+    assert len(first.run(5, deadline=soon)) == 5  # what is open goes on
+    for session in (first, second, third):
+        session.close()
+    assert gone_within(parents[0], 1) or parents[0] == os.getpid()
+    device.close()
+    assert gone_within(parents[2], 1) or parents[2] == os.getpid()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked")
+@pytest.mark.parametrize("prepare", ["raise ImportError('no such part')", "os._exit(3)"])
+def test_where_nothing_can_be_forked_a_program_of_its_own_says_what_is_wrong(device_of, reference, soon, prepare):
+    with pytest.raises(HwnasError, match=r"no such part|exit code 3"):
+        device_of(prepare=prepare).load(reference, deadline=soon)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked")
+def test_a_lost_nursery_is_replaced_by_programs(device_of, reference, soon, request):
+    device = device_of()
+    session = device.load(reference, deadline=soon)
+    if "forked" in request.node.name:
+        os.kill(parent_of(session.pid), signal.SIGKILL)
+    assert len(session.run(5, deadline=soon)) == 5
+    other = device.load(reference, deadline=soon)
+    assert len(other.run(5, deadline=soon)) == 5
+    session.close()
+    other.close()
+    assert gone_within(session.pid, 1)

@@ -42,6 +42,11 @@ def steady_times(_network, n):
     return RANDOM.normal(MS, MS / 100, n).astype(np.int64)
 
 
+def in_two(**settings):
+    """The usual protocol with two processes, so that rounds are easy to count."""
+    return MeasurementProtocol(**{"processes": 2, **settings})
+
+
 @pytest.fixture
 def behaviour():
     return FakeDevice(steady_times)
@@ -50,6 +55,7 @@ def behaviour():
 @pytest.fixture
 def run(traces, behaviour):
     def run(files, **more):
+        more.setdefault("protocol", in_two())
         return measure(files, more.pop("device", None) or fake_device(behaviour), store=traces, **more)
 
     return run
@@ -103,7 +109,7 @@ def test_the_order_follows_the_seed(traces, make_file):
     for seed in (1, 1, 2):
         behaviour = FakeDevice(steady_times)
         files = [make_file(name) for name in "abcd"]
-        measure(files, fake_device(behaviour), store=traces, protocol=MeasurementProtocol(seed=seed), again=True)
+        measure(files, fake_device(behaviour), store=traces, protocol=in_two(seed=seed), again=True)
         orders.append(blocks_of(behaviour))
     assert orders[0] == orders[1] != orders[2]
 
@@ -118,14 +124,14 @@ def test_the_reference_runs_before_and_after_each_block(run, traces, behaviour, 
 
 
 def test_without_a_reference_none_runs(run, traces, behaviour, make_file):
-    result = run([make_file("a")], protocol=MeasurementProtocol(reference=0))[0]
+    result = run([make_file("a")], protocol=in_two(reference=0))[0]
     assert "reference" not in {name for _, name, _ in behaviour.done}
     assert traces.trace(result.id).blocks[0].reference_before_ns.size == 0
     assert result.verdict is Verdict.OK
 
 
 def test_groups_come_one_after_the_other(run, behaviour, make_file):
-    run([make_file(name) for name in "abcde"], protocol=MeasurementProtocol(group=2))
+    run([make_file(name) for name in "abcde"], protocol=in_two(group=2))
     order = blocks_of(behaviour)
     groups = [set(order[:20]), set(order[20:40]), set(order[40:])]
     assert [len(group) for group in groups] == [2, 2, 1]
@@ -160,9 +166,7 @@ def test_it_goes_on_until_the_interval_is_narrow_enough(run, traces, make_file):
     random = np.random.default_rng(5)
     behaviour = FakeDevice(lambda _, n: (MS * random.lognormal(0, 0.3, n)).astype(np.int64))
     wide, narrow, never = (
-        run([make_file("a")], device=fake_device(behaviour), protocol=MeasurementProtocol(precision=precision, **more))[
-            0
-        ]
+        run([make_file("a")], device=fake_device(behaviour), protocol=in_two(precision=precision, **more))[0]
         for precision, more in ((None, {}), (0.05, {}), (0.001, {"max_samples": 3000}))
     )
     assert wide.n == 1000
@@ -177,7 +181,7 @@ def test_the_budget_ends_it_with_what_there_is(run, traces, make_file):
         time.sleep(0.01 if network.name == "a" and n > 50 else 0)
         return np.full(n, MS)
 
-    protocol = MeasurementProtocol(samples=100_000, max_samples=100_000, budget_s=0.3)
+    protocol = in_two(samples=100_000, max_samples=100_000, budget_s=0.3)
     started = time.monotonic()
     result = run([make_file("a")], device=fake_device(FakeDevice(slow)), protocol=protocol)[0]
     assert time.monotonic() - started < 3
@@ -213,9 +217,32 @@ def test_where_every_block_is_disturbed_it_ends_and_says_so(run, traces, make_fi
     behaviour = FakeDevice(steady_times, cpu_share=0.5)
     result = run([make_file("a")], device=fake_device(behaviour))[0]
     trace = traces.trace(result.id)
-    assert result.n == 1000
-    assert len(trace.blocks) - len(trace.kept) == MeasurementProtocol().repeats
+    assert result.n == 100 * (in_two().repeats + 1)  # the last one is no repeat
+    assert all(block.kept for block in trace.blocks)
+    assert {block.process for block in trace.blocks} == {0, 1}
     assert result.verdict is Verdict.PREEMPTED
+    assert "21 of 21 blocks were disturbed, and no better ones could be had" in result.reasons
+
+
+def test_repeats_that_one_process_used_up_count_no_longer_when_another_is_calm(run, traces, make_file):
+    opened = []
+
+    def cpu_share_of(process):
+        return 0.5 if process == 0 else 1.0
+
+    behaviour = FakeDevice(steady_times)
+
+    def note(action, network):
+        if action == "load" and network.name == "a":
+            opened.append(1)
+            behaviour.cpu_share = cpu_share_of(len(opened) - 1)
+
+    behaviour.error = note
+    result = run([make_file("a")], device=fake_device(behaviour))[0]
+    trace = traces.trace(result.id)
+    assert result.n == 1000
+    assert {block.process for block in trace.kept} == {1}
+    assert [block.process for block in trace.blocks if not block.kept] == [0] * 11
 
 
 @pytest.mark.parametrize("action", ["load", "run"])
@@ -253,7 +280,7 @@ def test_a_device_that_vanishes_fails_the_rest_and_keeps_what_was_done(run, trac
         return DeviceConnectionError("unplugged", "plug it in") if len(traces.list()) == 2 else None
 
     behaviour.error = gone
-    results = run([make_file(name) for name in "abcd"], protocol=MeasurementProtocol(group=2))
+    results = run([make_file(name) for name in "abcd"], protocol=in_two(group=2))
     failed = [result for result in results if isinstance(result, MeasurementFailure)]
     assert [result.error.message for result in failed] == ["unplugged"] * 2
     assert len(traces.list()) == 2
@@ -281,7 +308,7 @@ def test_what_is_known_is_not_measured_again(run, traces, behaviour, make_file):
 
 def test_another_device_or_protocol_is_another_measurement(run, traces, behaviour, make_file):
     run([make_file("a")])
-    run([make_file("a")], protocol=MeasurementProtocol(samples=1100))
+    run([make_file("a")], protocol=in_two(samples=1100))
     run([make_file("a")], device=fake_device(behaviour, DeviceProfile("two", threads=2)))
     assert len(traces.list()) == 3
     run([make_file("a")], device=fake_device(behaviour, DeviceProfile("other")))  # the same, by another name
@@ -326,7 +353,7 @@ def test_it_stops_when_told_to_and_keeps_what_was_done(run, traces, make_file):
     behaviour = FakeDevice(times)
     files = [make_file(name) for name in "abcd"]
     with pytest.raises(StoppedError):
-        run(files, device=fake_device(behaviour), protocol=MeasurementProtocol(group=2), cancelled=stop)
+        run(files, device=fake_device(behaviour), protocol=in_two(group=2), cancelled=stop)
     assert len(traces.list()) == 2
     opened = [name for action, name, _ in behaviour.done if action == "load"]
     closed = [name for action, name, _ in behaviour.done if action == "close"]
@@ -341,7 +368,7 @@ def test_the_deadline_fails_what_is_not_done(run, traces, make_file):
 
     files = [make_file(name) for name in "abcd"]
     device = fake_device(FakeDevice(times))
-    results = run(files, device=device, deadline_s=1.5, protocol=MeasurementProtocol(group=2))
+    results = run(files, device=device, deadline_s=1.5, protocol=in_two(group=2))
     failed = [result for result in results if isinstance(result, MeasurementFailure)]
     assert [type(result.error) for result in failed] == [DeadlineError] * 2
     assert len(traces.list()) == 2
@@ -400,10 +427,10 @@ def test_turns_are_taken_on_a_device_that_shares_this_machine(traces, make_file)
 
     device = fake_device(FakeDevice(times), shares_this_machine=True)
     files = [make_file(name) for name in "abc"]
-    measure(files, device, store=traces, turns=Turns(), protocol=MeasurementProtocol(group=2))
+    measure(files, device, store=traces, turns=Turns(), protocol=in_two(group=2))
     assert held == ["taken", "given back"] * 4  # two groups of two processes each
     held.clear()
-    measure([make_file("d")], fake_device(FakeDevice(steady_times)), store=traces, turns=Turns())
+    measure([make_file("d")], fake_device(FakeDevice(steady_times)), store=traces, turns=Turns(), protocol=in_two())
     assert held == []
 
 
@@ -420,6 +447,6 @@ def test_a_long_turn_is_given_to_others_between_rounds(traces, make_file, monkey
 
     behaviour = FakeDevice(steady_times)
     device = fake_device(behaviour, shares_this_machine=True)
-    measure([make_file("a"), make_file("b")], device, store=traces, turns=Turns())
+    measure([make_file("a"), make_file("b")], device, store=traces, turns=Turns(), protocol=in_two())
     assert len(taken) == 2 + 10  # one for each process, and one more for each of its rounds
     assert len(blocks_of(behaviour)) == 20

@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats.mstats import hdquantiles
 
-from hwnas.measurement._estimators import harrell_davis, inflation, interval, order_statistic_ranks
+from hwnas.measurement._estimators import (
+    harrell_davis,
+    inflation,
+    interval,
+    interval_between,
+    order_statistic_ranks,
+)
 
 probabilities = st.sampled_from([0.5, 0.9, 0.99])
 
@@ -137,3 +143,37 @@ def test_inflation_only_widens(grown):
     wide_low, wide_high = interval(ordered, 0.9, inflation=grown)
     assert wide_low <= low * 1.02
     assert wide_high >= high * 0.98
+
+
+def of_processes(random, processes=5, n=200, spread=0.15):
+    """Processes whose levels differ, as memory layouts and moments of a busy machine make them."""
+    return [np.exp(random.normal(0, spread) + 0.03 * random.standard_normal(n)) for _ in range(processes)]
+
+
+def test_processes_that_differ_widen_the_interval_until_it_covers():
+    random, truth = (
+        np.random.default_rng(3),
+        np.quantile(np.exp(0.153 * np.random.default_rng(4).standard_normal(10**6)), 0.5),
+    )
+    plain = between = 0
+    for _ in range(400):
+        groups = of_processes(random)
+        low, high = interval(np.sort(np.concatenate(groups)), 0.5)
+        plain += low <= truth <= high
+        low, high = interval_between(groups, 0.5)
+        between += low <= truth <= high
+    assert plain / 400 < 0.5
+    assert between / 400 >= 0.90
+
+
+def test_two_processes_tell_nothing_of_how_processes_differ():
+    groups = of_processes(np.random.default_rng(0), processes=2)
+    value = harrell_davis(np.sort(np.concatenate(groups)), 0.99)
+    assert interval_between(groups, 0.99) == pytest.approx((value, value))
+
+
+@given(st.floats(0.01, 100))
+def test_the_interval_between_processes_scales(factor):
+    groups = of_processes(np.random.default_rng(1))
+    low, high = interval_between(groups, 0.99)
+    assert interval_between([factor * group for group in groups], 0.99) == pytest.approx((factor * low, factor * high))

@@ -13,7 +13,7 @@ from hwnas.device.adb import _android
 from hwnas.errors import DeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hwnas._deadline import Deadline
     from hwnas.device._conditions import Scalar
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 #: `dumpsys` takes tens of milliseconds on a phone, and makes it work: what it tells is asked again after this time.
 _SERVICES_FRESH_S = 5.0
 _MOST_ZONES = 12
+_LOW_BATTERY_PERCENT = 20.0
 _TELLING_ZONE = re.compile(r"cpu|soc|skin|batt|big|mid|little|quiet|shell|gpu|tsens|mtktscpu", re.IGNORECASE)
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -120,6 +121,10 @@ class AdbProbe:
             serial=properties.get("ro.serialno") or None,
             extra={name: value for name, value in extra.items() if value},
         )
+
+    def watch(self) -> Callable[[Deadline], tuple[str, ...]]:
+        """Return what tells the phone's state at the end; nothing has to be watched meanwhile. See `Probe.watch`."""
+        return lambda deadline: _hints(self.conditions(deadline=deadline))
 
     def conditions(self, *, deadline: Deadline) -> Conditions:
         """Return the phone's state now: frequencies and sensors at this moment, services of the last five seconds."""
@@ -223,3 +228,18 @@ def _float(values: Sequence[str] | None) -> float | None:
         return float(values[0]) if values else None
     except ValueError:
         return None
+
+
+def _hints(state: Conditions) -> tuple[str, ...]:
+    """Return what of a phone's state makes latencies vary, each with what to do about it."""
+    tune = "`hwnas device tune` asks for a fixed clock, where the phone has one"
+    said = {
+        f"the phone reports thermal status {state.thermal_status}; let it cool, out of its case": state.thermal_status,
+        "the phone is being charged, which heats it; unplug it, or use a cable that only carries data": state.charging,
+        "the screen is on; turn it off": state.screen_on,
+        f"the battery is at {state.battery_percent or 0.0:.0f} %; charge it first": (
+            state.battery_percent is not None and state.battery_percent < _LOW_BATTERY_PERCENT
+        ),
+        f"the frequency governor is {state.governor}; {tune}": state.governor not in (None, "performance"),
+    }
+    return tuple(sentence for sentence, holds in said.items() if holds)
