@@ -1,4 +1,4 @@
-"""How much p99 and its ratios vary from campaign to campaign: our protocol, and a plain loop over each network in turn."""
+"""How much p99 and its ratios vary from campaign to campaign: our protocol beside a plain loop over each network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import math
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from hwnas.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from hwnas.network import NetworkFile
 
