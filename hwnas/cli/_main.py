@@ -23,6 +23,7 @@ from hwnas.cli import (
     _measurements,
     _output,
     _phone,  # noqa: F401 - adds its commands to `device`
+    _predictor,
     _search,
 )
 from hwnas.cli._options import STOPPED, Settings
@@ -47,6 +48,7 @@ app.command("init")(_init.init)
 app.add_typer(_device.app, name="device")
 app.command("measure")(_measure.measure)
 app.add_typer(_measurements.app, name="measurements")
+app.add_typer(_predictor.app, name="predictor")
 app.add_typer(_search.app, name="search")
 
 

@@ -75,8 +75,8 @@ def measure(
         Device.open(profile, deadline=Deadline.after(_CONNECT_S)) as opened,
         _networks(networks or [], space, count, seed, opened) as (files, architectures),
         chosen.store() as store,
-        _progress(len(files)) as listen,
-        _stoppable() as stop,
+        progress(len(files)) as listen,
+        stoppable() as stop,
     ):
         results = measure_networks(
             files,
@@ -157,7 +157,7 @@ def _sampled(
 
 
 @contextmanager
-def _stoppable() -> Iterator[Any]:
+def stoppable() -> Iterator[Any]:
     """Hand out the event that Ctrl-C sets, and say afterwards that what was measured is kept."""
     from hwnas.cli._stop import stopping
 
@@ -169,7 +169,7 @@ def _stoppable() -> Iterator[Any]:
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Callable[[MeasurementEvent], None]]:
+def progress(total: int) -> Iterator[Callable[[MeasurementEvent], None]]:
     """Show a bar on a terminal, and elsewhere a line for each network that is done."""
     from hwnas.measurement import BlockMeasured, NetworkFailed, NetworkMeasured, Waiting
 

@@ -38,7 +38,8 @@ class LatencyPredictor(Estimator):
     """Predicts the latency of architectures on devices it has hardly seen.
 
     After `fit`: `devices_` (the sources), `twins_` (devices left out because they repeat another), `basis_`,
-    `scales_` (`M x (K + 1)`), `log_prior_` (`M`), `log_learned_` (`M`, the share of it that devices voted for).
+    `scales_` (`M x (K + 1)`), `votes_` (`D x M`, of the devices), `log_prior_` (`M`), `log_learned_` (`M`, the share of
+    it that devices voted for), `range_` (`2 x F0`, least and greatest value of each feature in the training).
     Thread-safe once fitted.
     """
 
@@ -93,14 +94,15 @@ class LatencyPredictor(Estimator):
         rng = np.random.default_rng(self.seed)
         self.population_ = self.basis_.at(x[np.sort(rng.permutation(alive)[:_POPULATION])])
         self.architectures_ = len(table)
+        seen = blocks[alive].stacked()
+        self.range_ = np.stack([seen.min(0), seen.max(0)])
         self.scales_ = self.basis_.scale_vectors(self.scale_vectors, self.seed)
         self._learn_prior(x, alive, latencies, rng)
         return self
 
     def _learn_prior(self, x: np.ndarray, alive: np.ndarray, latencies: np.ndarray, rng: np.random.Generator) -> None:
         """Let each training device vote, as a target whose sources are the others."""
-        broad = np.full(len(self.scales_), 1 / len(self.scales_))
-        votes = []
+        votes = np.zeros((0, len(self.scales_)))
         for device in range(latencies.shape[1] if latencies.shape[1] > 1 else 0):
             measured = alive[np.isfinite(latencies[alive, device])]
             basis = self.basis_.without(device, x[alive])
@@ -112,12 +114,45 @@ class LatencyPredictor(Estimator):
                 noise = root_noise(y, None) / spread**2
                 evidence += log_evidence(basis.at(x[rows]), basis.widths, self.scales_, t, noise) / _VOTES
             vote = np.exp(evidence - evidence.max())
-            votes.append(vote / vote.sum())
-        learned = np.mean(votes, axis=0) if votes else broad
+            votes = np.vstack([votes, vote / vote.sum()])
+        self._set_prior(votes)
+
+    def _set_prior(self, votes: np.ndarray) -> None:
+        """Mix the devices' votes, `D x M`, with the broad prior."""
+        broad = np.full(len(self.scales_), 1 / len(self.scales_))
+        self.votes_ = votes
+        learned = votes.mean(0) if len(votes) else broad
         prior = (1 - self.broad) * learned + self.broad * broad
         with np.errstate(divide="ignore"):
             self.log_prior_ = np.log(prior)
             self.log_learned_ = np.log((1 - self.broad) * learned) - self.log_prior_
+
+    def without(self, device: str, features: FeatureBlocks) -> LatencyPredictor:
+        """Return the predictor that knows nothing of one training device, to hold it out.
+
+        Its source function and its vote are gone. The other devices' votes stay as they are; each was cast with this
+        device among its sources, which is what makes holding out cheap.
+
+        Args:
+            device: one of `devices_`; there must be another.
+            features: of the training architectures.
+        """
+        self._check_fitted()
+        if device not in self.devices_ or len(self.devices_) < 2:
+            raise PredictorError(
+                f"{device!r} cannot be held out of {len(self.devices_)} training devices", "see predictor.devices_"
+            )
+        index = self.devices_.index(device)
+        other = LatencyPredictor(**self.get_params())
+        x = self.basis_.standard(features[np.flatnonzero(features.live)])
+        other.basis_ = self.basis_.without(index, x)
+        rng = np.random.default_rng(self.seed)
+        other.population_ = other.basis_.at(x[np.sort(rng.permutation(len(x))[:_POPULATION])])
+        other.devices_ = tuple(name for name in self.devices_ if name != device)
+        other.twins_, other.architectures_, other.range_ = self.twins_, self.architectures_, self.range_
+        other.scales_ = self.scales_
+        other._set_prior(np.delete(self.votes_, index, 0))
+        return other
 
     def adapt(
         self, architectures: Any, latencies_ms: Any, *, sigma_log: Any = None, device: str = ""

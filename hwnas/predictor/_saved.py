@@ -59,6 +59,8 @@ def save_predictor(predictor: LatencyPredictor, folder: Path, trained: Mapping[s
         "log_prior": predictor.log_prior_,
         "log_learned": predictor.log_learned_,
         "population": predictor.population_,
+        "range": predictor.range_,
+        "votes": predictor.votes_,
     }
     content = packed(arrays)
     card = {
@@ -104,6 +106,7 @@ def load_predictor(folder: Path, featuriser: Featuriser | None) -> LatencyPredic
         predictor.basis_ = Basis(standard, weights, offsets, centre, unit, mean_factor, difference_factor)
         predictor.scales_, predictor.population_ = arrays["scales"], arrays["population"]
         predictor.log_prior_, predictor.log_learned_ = arrays["log_prior"], arrays["log_learned"]
+        predictor.range_, predictor.votes_ = arrays["range"], arrays["votes"]
         predictor.devices_ = tuple(card["devices"])
         predictor.twins_ = tuple((first, second) for first, second in card["twins"])
         predictor.architectures_ = int(card["architectures"])

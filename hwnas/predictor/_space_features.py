@@ -9,7 +9,7 @@ import numpy as np
 
 from hwnas.predictor._cells import CellFeaturiser
 from hwnas.predictor._features import FeatureBlocks, Featuriser
-from hwnas.predictor._graph_features import GraphFeaturiser
+from hwnas.predictor._graph_features import GraphFeaturiser, graph_part
 from hwnas.predictor._steps import graph_network
 
 if TYPE_CHECKING:
@@ -27,6 +27,23 @@ _OWN: dict[str, Featuriser] = {"nasbench201": CellFeaturiser()}
 def featuriser_of(space: SearchSpace) -> Featuriser:
     """Return what turns the architectures of a space into features."""
     return _OWN.get(space.name) or SpaceFeaturiser(space)
+
+
+def graph_features(
+    space: SearchSpace | None, features: FeatureBlocks, architectures: Sequence[Architecture]
+) -> FeatureBlocks | None:
+    """Return the features of the networks alone, by `GraphFeaturiser`; `None` where the space makes none.
+
+    Args:
+        space: of the architectures.
+        features: of n architectures, as the space's own featuriser made them.
+        architectures: n.
+    """
+    if space is None or not space.has_graph:
+        return None
+    if isinstance(featuriser_of(space), SpaceFeaturiser):
+        return graph_part(features)
+    return GraphFeaturiser()([space.graph(item) for item in architectures])
 
 
 class SpaceFeaturiser:

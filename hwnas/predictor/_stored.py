@@ -11,6 +11,7 @@ import numpy as np
 
 from hwnas._toml import closest
 from hwnas.errors import PredictorError
+from hwnas.predictor._anywhere import AnyNetworkPredictor
 from hwnas.predictor._fbnet import FbnetFeaturiser
 from hwnas.predictor._features import FeatureBlocks, Featuriser
 from hwnas.predictor._latency_predictor import LatencyPredictor
@@ -133,7 +134,7 @@ class StoredPredictor:
         blocks, _, y, sigma = self._of(device, "space")
         return self.main(space).adapt(blocks, y, sigma_log=sigma, device=device)
 
-    def any_network(self, device: str) -> DevicePredictor:
+    def any_network(self, device: str) -> AnyNetworkPredictor:
         """Return the predictor of any network, adapted to a device.
 
         Raises:
@@ -141,7 +142,7 @@ class StoredPredictor:
         """
         predictor = self.graph()
         blocks, _, y, sigma = self._of(device, "graph")
-        return predictor.adapt(blocks, y, sigma_log=sigma, device=device)
+        return AnyNetworkPredictor(predictor.adapt(blocks, y, sigma_log=sigma, device=device))
 
     def keep(self, adapted: DevicePredictor, *, graph: FeatureBlocks | None = None, record: Mapping[str, Any]) -> Path:
         """Write what adapted it to a device; see `save_device_predictor`."""
