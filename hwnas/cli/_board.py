@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hwnas.cli._output import duration, plural
 from hwnas.measurement import NetworkFailed, NetworkMeasured, Waiting
-from hwnas.report import label, number
+from hwnas.report import GUESS, is_guess, label, number
 from hwnas.search import (
     BatchProposed,
     Event,
+    LatencySettled,
     MeasurementProgress,
     PhaseStarted,
     Progress,
@@ -26,13 +28,14 @@ if TYPE_CHECKING:
 
     from rich.panel import Panel
 
-    from hwnas.search import Objective, Trial
+    from hwnas.search import LatencyCounts, Objective, Trial, Value
 
 _PHASES = {
     "propose": "choosing the next architectures",
     "network": "writing network files",
     "measure": "measuring",
     "evaluate": "training",
+    "settle": "measuring what the front hangs on",
     "remeasure": "measuring the front once more",
 }
 
@@ -54,7 +57,8 @@ class Board:
         self.counts: dict[str, int] = {}
         self.hypervolume: float | None = None
         self._objectives = tuple(objectives)
-        self._best: dict[str, Trial] = {}
+        self._trials: dict[int, Trial] = {}
+        self._latencies: tuple[LatencyCounts, ...] = ()
         self._clock = clock
         self._began_s = self._phase_s = clock()
         self._phase = self._waiting = ""
@@ -73,7 +77,7 @@ class Board:
             case PhaseStarted():
                 self._end_phase(event.phase)
                 where = f" on {event.device}" if event.device else ""
-                batch = f", batch {event.batch + 1}" if event.phase != "remeasure" else ""
+                batch = f", batch {event.batch + 1}" if event.phase not in ("settle", "remeasure") else ""
                 self._phase = f"{_PHASES[event.phase]}{where}{batch}"
                 self._phase_size, self._phase_done = len(event.trials), 0
             case StudyFinished():
@@ -95,11 +99,15 @@ class Board:
             case TrialCompleted():
                 self._phase_done += 1
                 self._remember(event.trial)
+            case LatencySettled() if event.number in self._trials:
+                trial = self._trials[event.number]
+                self._trials[event.number] = replace(trial, values={**trial.values, event.name: event.after})
             case TrialFailed() if self._kind == "evaluate":
                 self._phase_done += 1
             case Progress():
                 self.counts, self.total = dict(event.counts), event.total
                 self.hypervolume, self._left_s = event.hypervolume, event.left_s
+                self._latencies = event.latencies
             case _:
                 pass
 
@@ -120,13 +128,16 @@ class Board:
         return sum(self._spent_s[phase] for phase in phases) + current_s
 
     def _remember(self, trial: Trial) -> None:
-        if not all(objective.feasible(trial.values[objective.name].value) for objective in self._objectives):
-            return
-        for objective in self._objectives:
-            known = self._best.get(objective.name)
-            value = trial.values[objective.name].value
-            if known is None or objective.sign * value > objective.sign * known.values[objective.name].value:
-                self._best[objective.name] = trial
+        self._trials[trial.number] = trial
+
+    def _best(self, objective: Objective) -> Trial | None:
+        """Return the trial within all limits that is best in an objective; of equal ones the first that completed."""
+        within = (
+            trial
+            for trial in self._trials.values()
+            if all(other.feasible(trial.values[other.name].value) for other in self._objectives)
+        )
+        return max(within, key=lambda trial: objective.sign * trial.values[objective.name].value, default=None)
 
     @property
     def finished(self) -> int:
@@ -170,13 +181,14 @@ class Board:
         spent = {
             "fit": self._fit_s,
             "acquisition": self._acquisition_s,
-            "measuring": self._spent("measure", "remeasure"),
+            "measuring": self._spent("measure", "settle", "remeasure"),
             "training": self._spent("evaluate"),
         }
         return [
             ("", " · ".join([f"{self.counts.get('complete', 0)} complete", *others])),
             ("now", self._now() or "starting"),
             ("hypervolume", number(self.hypervolume)),
+            *latency_rows(self._latencies),
             *[("best" if first else "", text) for first, text in self._best_rows()],
             ("spent", " · ".join(f"{name} {duration(seconds)}" for name, seconds in spent.items())),
             ("time", f"{duration(self._clock() - self._began_s)}{self._left()}"),
@@ -185,15 +197,15 @@ class Board:
     def _best_rows(self) -> list[tuple[bool, str]]:
         rows: list[tuple[bool, str]] = []
         for objective in self._objectives:
-            trial = self._best.get(objective.name)
+            trial = self._best(objective)
             if not objective.optimize or trial is None:
                 continue
             beside = [
-                f"{label(other.name, other.device)} {number(trial.values[other.name].value)}"
+                f"{label(other.name, other.device)} {_figure(trial.values[other.name])}"
                 for other in self._objectives
                 if other is not objective
             ]
-            value = f"{label(objective.name, objective.device)} {number(trial.values[objective.name].value)}"
+            value = f"{label(objective.name, objective.device)} {_figure(trial.values[objective.name])}"
             rows.append((not rows, f"{value}  (trial {trial.number}: {', '.join(beside)})" if beside else value))
         return rows or [(True, "–")]
 
@@ -209,3 +221,22 @@ class Board:
         done = f" ({self._phase_done} of {self._phase_size})" if self._phase_size else ""
         waiting = f", waiting for {self._waiting}" if self._waiting else ""
         return f"{self._phase}{done}, {duration(self._clock() - self._phase_s)}{waiting}"
+
+
+def _figure(value: Value) -> str:
+    return f"{GUESS if is_guess(value) else ''}{number(value.value)}"
+
+
+def latency_rows(latencies: Sequence[LatencyCounts]) -> list[tuple[str, str]]:
+    """Return a row for each device on which something was predicted: how many networks were measured, and saved."""
+    return [
+        (f"on {counts.device}", saved_text(counts.measured, counts.predicted))
+        for counts in latencies
+        if counts.predicted
+    ]
+
+
+def saved_text(measured: int, predicted: int) -> str:
+    """Return in words how many networks were measured, and how many measurements predictions have saved."""
+    saved = plural(predicted, "measurement")
+    return f"{plural(measured, 'network')} measured, {predicted} predicted: {saved} saved"

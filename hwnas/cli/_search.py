@@ -33,6 +33,17 @@ def run(
     again: Annotated[
         bool, typer.Option("--again", help="Begin anew: the trials of the study of that name are removed first.")
     ] = False,
+    latency: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            help="Whether latencies are measured, predicted, or auto: measured where the predictor doubts or the front "
+            "would change. The front at the end is always measured.",
+        ),
+    ] = None,
+    predictor: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Predict by this predictor of the workspace.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run a study file to its end; one that was begun goes on where it was.
@@ -41,10 +52,12 @@ def run(
     """
     from hwnas.search import load_study_config, run_study
 
-    config = load_study_config(file)
+    named = {"latency": latency, "predictor": predictor}
+    changes = {name: value for name, value in named.items() if value is not None}
+    config = load_study_config(file, changes)
     workspace = settings(context).workspace()
     with _watched(context, config.search.name, config.resolved_objectives(), fresh=again) as (listen, stop):
-        result = run_study(file, workspace, again=again, on_event=listen, stop=stop)
+        result = run_study(file, workspace, again=again, changes=changes, on_event=listen, stop=stop)
     _finish(context, result, stopped=stop.is_set(), json=json)
 
 
@@ -172,13 +185,18 @@ def _finish(context: typer.Context, result: StudyResult, *, stopped: bool, json:
 
 def show_front(summary: StudySummary) -> None:
     """Write the front as a table to stdout."""
-    from hwnas.report import front_table
+    from hwnas.cli._board import latency_rows
+    from hwnas.report import GUESS, front_table
 
     if not summary.front:
         _output.note(f"{summary.name} has no front yet: no trial within its limits is complete")
         return
     columns, rows = front_table(summary)
     _output.show(_output.table(columns, rows))
+    if any(summary.predicted(trial) or trial.foretold for trial in summary.front_trials):
+        _output.note(f"{GUESS} is predicted, not measured")
+    for device, text in latency_rows(summary.latencies):
+        _output.note(f"{device}: {text}")
 
 
 def write_report(summary: StudySummary, workspace: Workspace) -> list[Path]:

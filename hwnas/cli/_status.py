@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hwnas.cli._board import saved_text
 from hwnas.cli._output import duration, plural, table
-from hwnas.report import label, number, summarise
+from hwnas.report import GUESS, label, number, summarise
 from hwnas.search import is_at_work
 
 if TYPE_CHECKING:
@@ -53,6 +54,19 @@ def status_data(study: Study, folder: Path) -> dict[str, Any]:
         "hypervolume": summary.hypervolume[-1] if summary.hypervolume else None,
         "reference": None if summary.reference is None else dict(summary.reference),
         "front": list(summary.front),
+        "latency": {
+            "mode": study.settings.latency,
+            "predictor": study.settings.predictor,
+            "devices": {
+                counts.device: {
+                    "measured": counts.measured,
+                    "predicted": counts.predicted,
+                    "again": counts.again,
+                    "saved": counts.predicted,
+                }
+                for counts in summary.latencies
+            },
+        },
         "best": _best(summary),
         "running": [
             {"trial": trial.number, "owner": trial.owner, "started_at": _moment(trial)}
@@ -79,8 +93,13 @@ def _best(summary: StudySummary) -> dict[str, Any]:
         name = objective.name
         trial = max(summary.front_trials, key=lambda trial: objective.score(trial.values[name].value), default=None)
         if trial is not None:
-            found[name] = {"trial": trial.number, "value": trial.values[name].value}
+            value = trial.values[name]
+            found[name] = {"trial": trial.number, "value": value.value, "provenance": str(value.provenance)}
     return found
+
+
+def _mark(found: dict[str, Any]) -> str:
+    return GUESS if found["provenance"] == "predicted" else ""
 
 
 def _moment(trial: Trial) -> str | None:
@@ -91,7 +110,8 @@ def status_table(data: dict[str, Any]) -> Table:
     """Return what `status_data` says as a table."""
     counts = " · ".join(f"{count} {state}" for state, count in data["trials"].items() if count) or "none yet"
     best = ", ".join(
-        f"{label(name)} {number(found['value'])} (trial {found['trial']})" for name, found in data["best"].items()
+        f"{label(name)} {_mark(found)}{number(found['value'])} (trial {found['trial']})"
+        for name, found in data["best"].items()
     )
     fit, acquisition = (duration(data["spent"][key]) for key in ("fit_s", "acquisition_s"))
     rows = [
@@ -101,6 +121,10 @@ def status_table(data: dict[str, Any]) -> Table:
         ["front", f"{plural(len(data['front']), 'trial')}; best {best}" if best else "empty"],
         ["choosing", f"{plural(data['batches'], 'batch')}, fit {fit}, acquisition {acquisition}"],
     ]
+    latency = data["latency"]
+    if latency["mode"] != "measured":
+        devices = latency["devices"].items()
+        rows += [[f"on {device}", saved_text(found["measured"], found["predicted"])] for device, found in devices]
     failed = data["failed"]
     rows += [
         [f"trial {trial['trial']} {trial['state']}", str(trial["error"]).partition("\n")[0]]

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from hwnas.cli import _output
 from hwnas.cli._output import duration, plural
-from hwnas.report import label, number
+from hwnas.report import GUESS, label, number
 from hwnas.search import (
     BatchProposed,
     Event,
     FrontRemeasured,
+    LatencyForeseen,
+    LatencySettled,
     StudyFinished,
     StudyStarted,
     StudyStopped,
@@ -91,6 +93,19 @@ def log(event: Event) -> bool:
         case TrialFailed():
             again = "; it will be tried again" if event.retried else ""
             _output.warn(f"trial {event.number} failed: {event.error}{again}", event.hint)
+        case LatencyForeseen():
+            doubt = f", standard error {event.sigma:.0%} in the middle" if event.sigma is not None else ""
+            _output.note(
+                f"batch {event.batch + 1}: on {event.device} {plural(len(event.measured), 'network')} measured, "
+                f"{len(event.predicted)} predicted{doubt}"
+            )
+        case LatencySettled():
+            before, after = event.before.value, event.after.value
+            change = f" ({after / before - 1:+.0%})" if before else ""
+            _output.note(
+                f"trial {event.number}: {label(event.name)} {GUESS}{number(before)} predicted, "
+                f"measured {number(after)}{change}"
+            )
         case FrontRemeasured():
             before, after = event.before.value, event.after.value
             change = f" ({after / before - 1:+.0%})" if before else ""

@@ -14,9 +14,11 @@ from hwnas.predictor._baselines import GaussianProcessModel, LookupTable, Measur
 from hwnas.predictor._cells import CellFeaturiser, cell_graphs, parse_cells
 from hwnas.predictor._corpus import Corpus, gather
 from hwnas.predictor._device_predictor import DevicePredictor
+from hwnas.predictor._doubt import doubtful
 from hwnas.predictor._fbnet import FbnetFeaturiser
 from hwnas.predictor._features import FeatureBlocks, Featuriser, MatrixFeaturiser
 from hwnas.predictor._graph_features import GraphFeaturiser
+from hwnas.predictor._ideal import graph_costs, ideal_predictor
 from hwnas.predictor._latency_predictor import LatencyPredictor
 from hwnas.predictor._library import PredictorLibrary, load_device_predictor, save_device_predictor
 from hwnas.predictor._likeness import DeviceMap, device_map
@@ -68,10 +70,13 @@ __all__ = [
     "adapt_by_measuring",
     "cell_graphs",
     "device_map",
+    "doubtful",
     "featuriser_of",
     "gather",
+    "graph_costs",
     "graph_features",
     "hold_out",
+    "ideal_predictor",
     "import_table",
     "load_device_predictor",
     "onnx_network",

@@ -1,20 +1,22 @@
 """What a person looks at: the front as a picture, as a table and as JSON."""
 
 from hwnas.report._json import front_data, write_front_json
-from hwnas.report._label import interval_text, label, number
+from hwnas.report._label import GUESS, interval_text, label, number
 from hwnas.report._plot import front_figure, write_front_png
 from hwnas.report._predictor_plots import device_figure, predicted_figure, reference_figure, write_figure
 from hwnas.report._stability_plot import stability_figure, write_stability_png
-from hwnas.report._summary import StudySummary, summarise
+from hwnas.report._summary import StudySummary, is_guess, summarise
 from hwnas.report._table import front_table
 
 __all__ = [
+    "GUESS",
     "StudySummary",
     "device_figure",
     "front_data",
     "front_figure",
     "front_table",
     "interval_text",
+    "is_guess",
     "label",
     "number",
     "predicted_figure",

@@ -79,6 +79,8 @@ def _needed(objective: Objective, summary: StudySummary) -> list[float]:
         found += [value.value, *(summary.interval(objective, value) or ())]
         if objective.name in trial.again:
             found.append(trial.again[objective.name].value)
+        if objective.name in trial.foretold:
+            found.append(trial.foretold[objective.name].value)
     if summary.reference is not None:
         found.append(summary.reference[objective.name])
     if objective.limit is not None:

@@ -8,10 +8,12 @@ added within one.
    after each complete trial, on the modelled scale: latencies as logarithms); `devices` (by name: what the front's
    figures were measured on and how); `front`: one entry a member, best in the first objective first: `trial`,
    `architecture` (id, space, space version, values), `origin`, `values` by name, and `again`, the values that were
-   measured once more when the search was over. A value has `value`, `sigma` (its standard error, same unit, or null),
-   `interval_95` (low and high, an end that the samples cannot bound is null; or null), `provenance` (measured,
-   predicted, computed, reported), `trace`, the row of its raw samples in the workspace's store, or null, and the
-   measurement's `verdict` (ok, noisy, drifting, preempted, throttled), or null.
+   measured once more when the search was over, and `foretold`, what was predicted of values that were measured since.
+   `latency`, by device: how many networks were measured, predicted and measured again, and how many measurements the
+   predictions saved. A value has `value`, `sigma` (its standard error, same unit, or null), `interval_95` (low and
+   high, an end that the samples cannot bound is null; or null), `provenance` (measured, predicted, computed, reported),
+   `trace`, the row of its raw samples in the workspace's store, or null, and the measurement's `verdict` (ok, noisy,
+   drifting, preempted, throttled), or null.
 """
 
 from __future__ import annotations
@@ -50,6 +52,15 @@ def front_data(summary: StudySummary) -> dict[str, Any]:
             "history": list(summary.hypervolume),
         },
         "devices": {name: dict(device) for name, device in summary.devices.items()},
+        "latency": {
+            counts.device: {
+                "measured": counts.measured,
+                "predicted": counts.predicted,
+                "again": counts.again,
+                "saved": counts.predicted,
+            }
+            for counts in summary.latencies
+        },
         "front": [_member(summary, trial) for trial in summary.front_trials],
     }
 
@@ -83,6 +94,7 @@ def _member(summary: StudySummary, trial: Trial) -> dict[str, Any]:
         "origin": trial.origin,
         "values": _values(summary, trial.values),
         "again": _values(summary, trial.again),
+        "foretold": _values(summary, trial.foretold),
     }
 
 

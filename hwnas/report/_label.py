@@ -17,6 +17,8 @@ _WORDS = {
     "params": "parameters",
     "size_bytes": "file size (bytes)",
 }
+#: Stands before a figure that was predicted, not measured.
+GUESS = "~"
 #: A lower end below this is none.
 _NOTHING = 1e-12
 _UNITS = {"ms": "ms", "s": "s", "bytes": "bytes", "mj": "mJ"}

@@ -135,7 +135,7 @@ def _groups(summary: StudySummary, trials: Sequence[Trial]) -> list[tuple[list[T
     beyond = [trial for trial in trials if not summary.feasible(trial)]
     dot: dict[str, Any] = {"linestyle": "none", "markersize": 6, "markeredgewidth": 0.6, "zorder": 2}
     names = ", ".join(dict.fromkeys(trial.origin for trial in chosen))
-    groups = [
+    kinds = [
         (
             start,
             {**dot, "marker": "s", "color": _START, "markeredgecolor": "white", "label": "sobol", "markersize": 5.5},
@@ -143,6 +143,14 @@ def _groups(summary: StudySummary, trials: Sequence[Trial]) -> list[tuple[list[T
         (chosen, {**dot, "marker": "o", "color": _CHOSEN, "markeredgecolor": "white", "label": names}),
         (beyond, {**dot, "marker": "x", "color": _LIMIT, "markeredgewidth": 1.2, "label": "breaks a limit"}),
     ]
+    groups = []
+    for group, style in kinds:
+        measured = [trial for trial in group if not summary.predicted(trial)]
+        guessed = [trial for trial in group if summary.predicted(trial)]
+        hollow = {**style, "markerfacecolor": "none", "markeredgecolor": style["color"], "markeredgewidth": 1.2}
+        if style["marker"] == "x":  # it has no inside
+            hollow["alpha"] = 0.5
+        groups += [(measured, style), (guessed, {**hollow, "label": f"{style['label']}, predicted"})]
     return [(group, {**style, "label": f"{style['label']} ({len(group)})"}) for group, style in groups if group]
 
 
@@ -162,15 +170,31 @@ def _draw_front(axis: Axes, summary: StudySummary, across: Objective, up: Object
         _draw_step(axis, counting, (summary.reference[across.name], summary.reference[up.name]), across.sign)
     for trial in members:
         _draw_bars(axis, summary, across, up, trial)
-    points = [_point(trial, across, up) for trial in members]
     style: dict[str, Any] = {"marker": "D", "linestyle": "none", "markersize": 7, "zorder": 4}
-    axis.plot(*zip(*points, strict=True), color=_FRONT, markeredgecolor="white", label="front", **style)
+    filled: dict[str, Any] = {"color": _FRONT, "markeredgecolor": "white"}
+    hollow: dict[str, Any] = {"color": "none", "markeredgecolor": _FRONT}
+    for guessed, look, name in ((False, filled, "front"), (True, hollow, "front, predicted")):
+        points = [_point(trial, across, up) for trial in members if summary.predicted(trial) == guessed]
+        if points:
+            axis.plot(*zip(*points, strict=True), **look, **style, label=name)
+    _draw_foretold(axis, members, across, up)
     again = [(trial.again[across.name].value, trial.values[up.name].value) for trial in members if trial.again]
     if again:
-        name = "front, measured again"
-        axis.plot(
-            *zip(*again, strict=True), color="none", markeredgecolor=_FRONT, markeredgewidth=1.4, label=name, **style
-        )
+        twice: dict[str, Any] = {**style, "marker": "+", "markersize": 9, "markeredgewidth": 1.6}
+        axis.plot(*zip(*again, strict=True), color=_FRONT, label="front, measured again", **twice)
+
+
+def _draw_foretold(axis: Axes, members: Sequence[Trial], across: Objective, up: Objective) -> None:
+    """Draw where members were predicted to be, with a line to where they were measured."""
+    label: str | None = "front, as predicted before"
+    for trial in members:
+        if across.name not in trial.foretold and up.name not in trial.foretold:
+            continue
+        x, y = _point(trial, across, up)
+        before = [trial.foretold.get(objective.name, trial.values[objective.name]).value for objective in (across, up)]
+        axis.plot([x, before[0]], [y, before[1]], ":", color=_FRONT, linewidth=1.0, zorder=3)
+        axis.plot(*before, "o", markerfacecolor="none", markeredgecolor=_FRONT, markersize=5, zorder=3, label=label)
+        label = None
 
 
 def _draw_step(

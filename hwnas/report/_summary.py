@@ -8,13 +8,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hwnas.measurement import MeasurementStore
-from hwnas.search import TrialState
+from hwnas.search import Provenance, TrialState, latency_counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hwnas.measurement import LatencyTrace, Measurement
-    from hwnas.search import Objective, Study, Trial, Value
+    from hwnas.search import LatencyCounts, Objective, Study, Trial, Value
 
 _Z95 = 1.959964
 
@@ -79,6 +79,15 @@ class StudySummary:
         """Say whether a complete trial keeps to every limit."""
         return all(objective.feasible(trial.values[objective.name].value) for objective in self.objectives)
 
+    def predicted(self, trial: Trial) -> bool:
+        """Say whether a figure of the trial was predicted, and not measured."""
+        return any(is_guess(trial.values[o.name]) for o in self.objectives if o.name in trial.values)
+
+    @property
+    def latencies(self) -> tuple[LatencyCounts, ...]:
+        """How many networks were measured and predicted, by device."""
+        return latency_counts(self.objectives, self.trials)
+
     def beyond_reference(self) -> tuple[Trial, ...]:
         """Return the front's trials that are better than the reference point in every objective: those that count."""
         reference = self.reference
@@ -108,6 +117,11 @@ class StudySummary:
             factor = math.exp(_Z95 * value.sigma / value.value)
             return value.value / factor, value.value * factor
         return value.value - _Z95 * value.sigma, value.value + _Z95 * value.sigma
+
+
+def is_guess(value: Value) -> bool:
+    """Say whether a value was predicted, and not measured."""
+    return value.provenance == Provenance.PREDICTED
 
 
 def summarise(study: Study) -> StudySummary:

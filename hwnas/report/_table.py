@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwnas.report._label import interval_text, number
+from hwnas.report._label import GUESS, interval_text, number
+from hwnas.report._summary import is_guess
 
 if TYPE_CHECKING:
     from hwnas.report._summary import StudySummary
@@ -15,10 +16,12 @@ def front_table(summary: StudySummary) -> tuple[list[str], list[list[str]]]:
     """Return the columns' names and the rows of the front; a name that ends in `>` is of numbers.
 
     Figures bear the names of the study file, with the units in them; intervals are those of 95 %. What was measured
-    once more has both figures. A verdict other than `ok` is named, where there is one.
+    once more, or predicted before it was measured, has both figures; one that was only predicted begins with `~`. A
+    verdict other than `ok` is named, where there is one.
     """
     members = summary.front_trials
     again = {name for trial in members for name in trial.again}
+    foretold = {name for trial in members for name in trial.foretold}
     doubted = any(_verdict(summary, trial) != "ok" for trial in members)
     columns = ["trial>"]
     for objective in summary.objectives:
@@ -27,12 +30,14 @@ def front_table(summary: StudySummary) -> tuple[list[str], list[list[str]]]:
             columns.append("95 %>")
         if objective.name in again:
             columns.append("again>")
+        if objective.name in foretold:
+            columns.append("predicted>")
     columns += ["verdict"] if doubted else []
     columns.append("architecture" + (", where they differ" if len(members) > 1 else ""))
     varying = _varying(summary)
     rows = []
     for trial in members:
-        row = _figures(summary, trial, again)
+        row = _figures(summary, trial, again, foretold)
         row += [_verdict(summary, trial)] if doubted else []
         values = trial.architecture.values
         row.append(" ".join(f"{name}={_plain(values[name])}" for name in varying if name in values))
@@ -40,16 +45,19 @@ def front_table(summary: StudySummary) -> tuple[list[str], list[list[str]]]:
     return columns, rows
 
 
-def _figures(summary: StudySummary, trial: Trial, again: set[str]) -> list[str]:
+def _figures(summary: StudySummary, trial: Trial, again: set[str], foretold: set[str]) -> list[str]:
     row = [str(trial.number)]
     for objective in summary.objectives:
         value = trial.values[objective.name]
-        row.append(number(value.value, even=True))
+        row.append(f"{GUESS if is_guess(value) else ''}{number(value.value, even=True)}")
         if _has_interval(summary, objective):
             row.append(interval_text(summary.interval(objective, value)))
         if objective.name in again:
             second = trial.again.get(objective.name)
             row.append("–" if second is None else number(second.value, even=True))
+        if objective.name in foretold:
+            before = trial.foretold.get(objective.name)
+            row.append("–" if before is None else f"{GUESS}{number(before.value, even=True)}")
     return row
 
 

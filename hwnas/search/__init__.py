@@ -27,12 +27,15 @@ The same study is there in another process, and after a crash: `Study.load(store
 from a study file, with devices and trainings, and `optimize` is that loop for a study of one's own.
 """
 
-from hwnas.search._config import SaasSettings, SearchSettings, StudyConfig, load_study_config
+from hwnas.search._config import AutoSettings, SaasSettings, SearchSettings, StudyConfig, load_study_config
+from hwnas.search._counts import LatencyCounts, latency_counts
 from hwnas.search._devices import DeviceMeasurer
 from hwnas.search._events import (
     BatchProposed,
     Event,
     FrontRemeasured,
+    LatencyForeseen,
+    LatencySettled,
     MeasurementProgress,
     PhaseStarted,
     Progress,
@@ -45,6 +48,7 @@ from hwnas.search._events import (
     ValueRecorded,
     Warned,
 )
+from hwnas.search._foresight import Foresight
 from hwnas.search._ledger import ProposalRecord
 from hwnas.search._networks import CommandNetworks, GraphNetworks, NetworkSource
 from hwnas.search._objective import Objective
@@ -58,12 +62,17 @@ from hwnas.search._tools import Measurer
 from hwnas.search._trial import Provenance, Trial, TrialState, Value
 
 __all__ = [
+    "AutoSettings",
     "BatchProposed",
     "CommandNetworks",
     "DeviceMeasurer",
     "Event",
+    "Foresight",
     "FrontRemeasured",
     "GraphNetworks",
+    "LatencyCounts",
+    "LatencyForeseen",
+    "LatencySettled",
     "MeasurementProgress",
     "Measurer",
     "NetworkSource",
@@ -93,6 +102,7 @@ __all__ = [
     "ValueRecorded",
     "Warned",
     "is_at_work",
+    "latency_counts",
     "load_study_config",
     "optimize",
     "resume_study",

@@ -15,6 +15,7 @@ import numpy as np
 from hwnas.errors import DeviceError, HwnasError, IllegalMoveError, NetworkError, StoppedError
 from hwnas.evaluation import EvaluationTask, WorkerPool
 from hwnas.search._events import (
+    LatencyForeseen,
     MeasurementProgress,
     PhaseStarted,
     TrialCompleted,
@@ -113,8 +114,43 @@ class Batch:
             for number, trial in self._live.items()
             if any(objective.name not in trial.values for objective in wanted)
         ]
+        if not numbers:
+            return
+        foresight = self._tools.foresight
+        if foresight is None:
+            self._measure_all(device, numbers, files)
+            return
+        asked = [self._live[number] for number in numbers]
+        self._measure_all(device, foresight.choose(self._study.trials(), asked, device), files)
+        left = [trial for trial in asked if trial.number in self._live and not self._has_all(trial.number, wanted)]
+        told = foresight.foretell(self._study.trials(), left, device)
+        if left and not told:  # too little could be measured to predict anything
+            self._measure_all(device, [trial.number for trial in left], files)
+        for number, values in told.items():
+            missing = {name: value for name, value in values.items() if name not in self._live[number].values}
+            self._record(number, missing)
+        self._say_foreseen(device, asked, told)
+
+    def _has_all(self, number: int, wanted: Sequence[Objective]) -> bool:
+        return all(objective.name in self._live[number].values for objective in wanted)
+
+    def _say_foreseen(self, device: str, asked: Sequence[Trial], told: Mapping[int, Mapping[str, Value]]) -> None:
+        shares = [value.sigma / value.value for values in told.values() for value in values.values() if value.sigma]
+        self._reporter.say(
+            LatencyForeseen(
+                device,
+                max(trial.batch for trial in asked),
+                tuple(trial.number for trial in asked if trial.number not in told),
+                tuple(told),
+                float(np.median(shares)) if shares else None,
+            )
+        )
+
+    def _measure_all(self, device: str, numbers: Sequence[int], files: Mapping[int, NetworkFile]) -> None:
+        """Measure networks on a device, and record what that gives."""
         if not numbers or self._tools.measurer is None:
             return
+        wanted = [objective for objective in self._study.objectives if objective.device == device]
         self._phase("measure", numbers, device)
         with self._reporter.timed("measure"):
             results = self._tools.measurer.measure(

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from hwnas.errors import IllegalMoveError, StudyError
 from hwnas.search._owner import Owner
-from hwnas.search._trial import TrialState, Value, check_move
+from hwnas.search._trial import Provenance, TrialState, Value, check_move
 from hwnas.store import schema
 
 if TYPE_CHECKING:
@@ -86,6 +86,25 @@ class Change:
         table = schema.trial_value
         query = sa.select(table.c.name, table.c.value).where(table.c.trial_id == self._id)
         return {row.name: row.value for row in self._connection.execute(query)}
+
+    def revise(self, values: Mapping[str, Value], suffix: str) -> None:
+        """Replace predictions; a value that is no prediction, or not known at all, stays as it is.
+
+        Args:
+            values: better predictions, or measurements.
+            suffix: of the name under which a prediction is kept that a measurement replaces.
+        """
+        table = schema.trial_value
+        query = sa.select(table).where(table.c.trial_id == self._id, table.c.provenance == Provenance.PREDICTED)
+        guessed = {row.name: row for row in self._connection.execute(query)}
+        for name, value in values.items():
+            if name not in guessed:
+                continue
+            old = guessed[name]
+            kept = {name: value}
+            if value.provenance != Provenance.PREDICTED:
+                kept[name + suffix] = Value(old.value, old.sigma, Provenance.PREDICTED)
+            self.keep(kept, replace=True)
 
     def keep(self, values: Mapping[str, Value], *, replace: bool = False) -> None:
         """Keep values.

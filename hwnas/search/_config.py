@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from hwnas._toml import load_toml
+from hwnas._toml import load_toml, validate
 from hwnas.errors import ConfigError
 from hwnas.evaluation import EvaluationConfig  # noqa: TC001  pydantic reads the annotations
 from hwnas.search._objective import DEVICE_METRICS, NETWORK_METRICS, Direction, Objective, Source, check_objectives
 from hwnas.space import SpaceConfig  # noqa: TC001  as above
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -51,6 +52,25 @@ class SaasSettings(_Table):
         return self
 
 
+class AutoSettings(_Table):
+    """`[search.auto]`: when `latency = "auto"` measures during the search.
+
+    Attributes:
+        first: measurements before anything is predicted, of the first trials.
+        doubt: a network is measured where the standard error of its predicted log latency is above this share of the
+            spread (standard deviation) of the log latencies measured so far, and a measurement would tell much of it.
+            At a half, a prediction explains at least three quarters of the variance.
+        front: a network is measured where the front's hypervolume at one end of its 95 % interval differs from that at
+            the other end by more than this share.
+        most: no more than this share of the trials is measured before the end; the front at the end always is.
+    """
+
+    first: int = Field(default=8, ge=3)
+    doubt: float = Field(default=0.5, gt=0)
+    front: float = Field(default=0.05, ge=0)
+    most: float = Field(default=0.25, ge=0, le=1)
+
+
 class SearchSettings(_Table):
     """`[search]`: the name of the study, its size and its method.
 
@@ -64,6 +84,11 @@ class SearchSettings(_Table):
         workers: trainings at a time.
         attempts: how often a trial is tried before it stays failed.
         remeasure: whether the front is measured once more at the end.
+        latency: whether the figures of devices are `measured`, `predicted` (by `predictor`), or `auto`: measured where
+            the predictor doubts or the front would change, predicted elsewhere. The front at the end is measured in
+            any case.
+        predictor: a trained predictor of the workspace; `auto` can do without.
+        auto: settings of `latency = "auto"`.
         saas: settings of `saas-qnehvi`.
     """
 
@@ -76,7 +101,18 @@ class SearchSettings(_Table):
     workers: int = Field(default=1, ge=1, le=256)
     attempts: int = Field(default=2, ge=1)
     remeasure: bool = True
+    latency: Literal["measured", "predicted", "auto"] = "measured"
+    predictor: str | None = None
+    auto: AutoSettings = AutoSettings()
     saas: SaasSettings = SaasSettings()
+
+    @model_validator(mode="after")
+    def _has_its_predictor(self) -> Self:
+        if self.latency == "predicted" and self.predictor is None:
+            raise ValueError('latency = "predicted" needs a predictor: name it, or say latency = "auto"')
+        if self.latency == "measured" and self.predictor is not None:
+            raise ValueError('a predictor is named, and latency = "measured" uses none: say "predicted" or "auto"')
+        return self
 
 
 class NetworkSettings(_Table):
@@ -152,6 +188,8 @@ class StudyConfig(_Table):
             check_objectives(objectives)
         except ConfigError as exc:
             raise ValueError(f"{exc.message}: {exc.hint}") from exc
+        if self.search.latency != "measured" and all(objective.device is None for objective in objectives):
+            raise ValueError(f'latency = "{self.search.latency}", and no objective is measured on a device')
         reported = [objective.name for objective in objectives if objective.source == "evaluation"]
         if reported and self.evaluation is None:
             raise ValueError(f"{reported[0]!r} comes from a training, and there is no [evaluation]")
@@ -164,13 +202,21 @@ class StudyConfig(_Table):
         return tuple(settings.objective() for settings in self.objectives)
 
 
-def load_study_config(path: Path) -> StudyConfig:
+def load_study_config(path: Path, changes: Mapping[str, Any] | None = None) -> StudyConfig:
     """Return a study file, validated.
+
+    Args:
+        path: the file.
+        changes: settings that take the place of its `[search]`, by name.
 
     Raises:
         ConfigError: it is missing, or something in it is wrong; every wrong field is named.
     """
-    return load_toml(path, StudyConfig)
+    config = load_toml(path, StudyConfig)
+    if not changes:
+        return config
+    search = {**config.search.model_dump(mode="json", exclude_unset=True), **changes}
+    return config.model_copy(update={"search": validate(search, SearchSettings, source=f"{path}, as changed")})
 
 
 def _source(metric: str, device: str | None) -> Source:

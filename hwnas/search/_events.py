@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from hwnas.search._counts import LatencyCounts
     from hwnas.search._trial import Trial, Value
 
-Phase = Literal["propose", "network", "measure", "evaluate", "remeasure"]
+Phase = Literal["propose", "network", "measure", "evaluate", "settle", "remeasure"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,34 @@ class ValueRecorded:
 
 
 @dataclass(frozen=True, slots=True)
+class LatencyForeseen:
+    """Of a batch some networks were measured, since the predictor doubted, and the others' figures predicted.
+
+    Attributes:
+        device: on which.
+        batch: the number of the batch.
+        measured, predicted: the trials' numbers.
+        sigma: the median standard error of the predictions, as a share of the predicted figure; `None` without any.
+    """
+
+    device: str
+    batch: int
+    measured: tuple[int, ...]
+    predicted: tuple[int, ...]
+    sigma: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LatencySettled:
+    """A figure that was predicted has been measured, since the front hung on it."""
+
+    number: int
+    name: str
+    before: Value
+    after: Value
+
+
+@dataclass(frozen=True, slots=True)
 class TrialStarted:
     """The training of a trial begins; `attempt` counts from 1."""
 
@@ -91,7 +120,10 @@ class TrialFailed:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where the search stands: trials by state, the hypervolume, seconds spent, and left where that is known."""
+    """Where the search stands: trials by state, the hypervolume, seconds spent, and left where that is known.
+
+    `latencies` says how the figures of each device came to be known.
+    """
 
     counts: Mapping[str, int]
     total: int
@@ -100,6 +132,7 @@ class Progress:
     measure_s: float
     evaluate_s: float
     left_s: float | None
+    latencies: tuple[LatencyCounts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +179,8 @@ Event = (
     | BatchProposed
     | MeasurementProgress
     | ValueRecorded
+    | LatencyForeseen
+    | LatencySettled
     | TrialStarted
     | TrialCompleted
     | TrialFailed

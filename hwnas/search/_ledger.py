@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Marks the value of a second measurement: the store keeps it beside the first.
 _AGAIN = ":again"
+#: Marks a prediction that a measurement has replaced.
+_FORETOLD = ":foretold"
 _trial, _value = schema.trial, schema.trial_value
 #: `values` is a method of a row, so the column goes by its place.
 _VALUES = list(_trial.c.keys()).index("values")
@@ -187,6 +189,13 @@ class Ledger:
             change.keep({name + _AGAIN: value for name, value in values.items()} if again else values, replace=again)
         return self.trial(number)
 
+    def revise(self, values: Mapping[int, Mapping[str, Value]]) -> None:
+        """Replace predictions of several trials, by number, in one transaction; other values stay as they are."""
+        query = sa.select(_trial).where(_trial.c.study_id == self._study_id, _trial.c.number.in_(list(values)))
+        with self._writing() as connection:
+            for row in connection.execute(query.order_by(_trial.c.number)).all():
+                Change(connection, row).revise(values[row.number], _FORETOLD)
+
     def complete(self, number: int, values: Mapping[str, Value], required: Sequence[str]) -> Trial:
         """Keep a trial's last values and move it to complete; one that is proposed passes through running."""
         with self._changing(number) as change:
@@ -291,11 +300,16 @@ class Ledger:
             batch=row.batch,
             origin=row.origin,
             created_at=row.created_at,
-            values={name: value for name, value in values.items() if not name.endswith(_AGAIN)},
-            again={name.removesuffix(_AGAIN): value for name, value in values.items() if name.endswith(_AGAIN)},
+            values={name: value for name, value in values.items() if ":" not in name},
+            again=_marked(values, _AGAIN),
+            foretold=_marked(values, _FORETOLD),
             attempts=row.attempts,
             error=row.error,
             owner=row.owner,
             started_at=row.started_at,
             ended_at=row.ended_at,
         )
+
+
+def _marked(values: Mapping[str, Value], mark: str) -> dict[str, Value]:
+    return {name.removesuffix(mark): value for name, value in values.items() if name.endswith(mark)}

@@ -23,7 +23,9 @@ from hwnas.search._events import (
     Warned,
     ignore,
 )
+from hwnas.search._foresight import is_measured
 from hwnas.search._progress import Reporter
+from hwnas.search._settle import Settler
 from hwnas.search._tools import Tools
 from hwnas.search._trial import TrialState
 
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
     from hwnas.evaluation import Evaluator
     from hwnas.locks import MachineTurns
     from hwnas.search._events import Listener
+    from hwnas.search._foresight import Foresight
     from hwnas.search._networks import NetworkSource
+    from hwnas.search._objective import Objective
     from hwnas.search._study import Study
     from hwnas.search._tools import Measurer
     from hwnas.search._trial import Trial
@@ -77,6 +81,7 @@ def optimize(
     folder: Path | None = None,
     workers: int | None = None,
     turns: MachineTurns | None = None,
+    foresight: Foresight | None = None,
     on_event: Listener = ignore,
     stop: threading.Event | None = None,
 ) -> StudyResult:
@@ -93,6 +98,7 @@ def optimize(
         folder: where trials leave their logs; a folder named as the study, here, by default.
         workers: trainings at a time; the study's own number by default.
         turns: whose turns trainings take, so that they do not disturb measurements; `None` for none.
+        foresight: predicts what devices give, where not everything is measured; the final front is measured always.
         on_event: hears what happens.
         stop: once set, trainings are ended, their trials handed back, and the result so far is returned.
 
@@ -103,7 +109,7 @@ def optimize(
     """
     stop = stop or threading.Event()
     workers = workers or study.settings.workers
-    tools = Tools(evaluator, measurer, networks, folder or Path(study.name), workers, turns)
+    tools = Tools(evaluator, measurer, networks, folder or Path(study.name), workers, turns, foresight)
     tools.check(study.objectives)
     reporter = Reporter(study, on_event)
     total = study.settings.trials
@@ -112,8 +118,12 @@ def optimize(
     reporter.say(StudyStarted(study.name, total, finished, resumed=bool(trials)))
     reporter.progress()
     try:
+        settler = Settler(study, tools, reporter, stop)
+        settler.between_batches()
         while not stop.is_set() and _run_batch(study, tools, reporter, stop):
-            pass
+            settler.between_batches()
+        if not stop.is_set():
+            settler.final_front()
         if not stop.is_set() and study.settings.remeasure:
             _remeasure(study, tools, reporter, stop)
     except StoppedError:
@@ -190,16 +200,24 @@ def _warn_of_others(study: Study, reporter: Reporter) -> None:
         )
 
 
+def is_unconfirmed(trial: Trial, objective: Objective) -> bool:
+    """Whether a measured figure of a member of the final front wants a second one."""
+    return objective.name not in trial.again and is_measured(trial, objective) and objective.name not in trial.foretold
+
+
 def _forward(reporter: Reporter, device: str) -> Callable[[object], None]:
     """Return a listener that hands a measurement's events on."""
     return lambda detail: reporter.say(MeasurementProgress(device, detail))
 
 
 def _remeasure(study: Study, tools: Tools, reporter: Reporter, stop: threading.Event) -> None:
-    """Measure the front once more, what was not yet."""
+    """Measure the front once more, what was not yet.
+
+    A member whose figure was predicted before it was measured has two independent ones already.
+    """
     for device in devices_of(study.objectives):
         wanted = [objective for objective in study.objectives if objective.device == device]
-        front = [trial for trial in study.pareto_front() if any(o.name not in trial.again for o in wanted)]
+        front = [trial for trial in study.pareto_front() if any(is_unconfirmed(trial, o) for o in wanted)]
         if not front or tools.measurer is None or tools.networks is None:
             continue
         reporter.say(PhaseStarted("remeasure", front[-1].batch, tuple(trial.number for trial in front), device))

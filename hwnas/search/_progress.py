@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from hwnas.search import _front
+from hwnas.search._counts import latency_counts
 from hwnas.search._events import Progress
 from hwnas.search._trial import TrialState
 
@@ -57,6 +58,7 @@ class Reporter:
                 measure_s=self._spent_s["measure"],
                 evaluate_s=self._spent_s["evaluate"],
                 left_s=self._left_s(sum(trial.state.finished for trial in trials)),
+                latencies=latency_counts(study.objectives, trials),
             )
         )
 

@@ -10,8 +10,10 @@ from hwnas.errors import StudyError
 from hwnas.search._batch import devices_of
 from hwnas.search._config import StudyConfig, load_study_config
 from hwnas.search._events import StudyFinished, StudyStarted, ignore
-from hwnas.search._optimize import StudyResult, optimize
+from hwnas.search._foresight import foresight_from_settings
+from hwnas.search._optimize import StudyResult, is_unconfirmed, optimize
 from hwnas.search._presence import at_work, is_at_work
+from hwnas.search._settle import is_unsettled
 from hwnas.search._study import Study
 from hwnas.space import space_from_config
 from hwnas.store import Store
@@ -38,6 +40,7 @@ def run_study(
     workspace: Workspace,
     *,
     again: bool = False,
+    changes: Mapping[str, Any] | None = None,
     on_event: Listener = ignore,
     stop: threading.Event | None = None,
 ) -> StudyResult:
@@ -50,6 +53,7 @@ def run_study(
         path: the study file.
         workspace: where its devices are registered, and where it is kept.
         again: remove the study of that name first, with its trials. Measurements stay, so they are not made again.
+        changes: settings that take the place of the file's `[search]`, by name, such as `latency`.
         on_event: hears what happens.
         stop: once set, the search ends cleanly; see `optimize`.
 
@@ -58,7 +62,7 @@ def run_study(
         StudyError: there is another study of that name, or a living process works on the one that is to be removed.
         HwnasError: as of `optimize`.
     """
-    config = load_study_config(path)
+    config = load_study_config(path, changes)
     source = path.absolute()
     space = space_from_config(config.space, source.parent)
     with _opened(workspace) as store:
@@ -136,6 +140,7 @@ class _Tools:
         self._evaluator = _evaluator(config, base, space, self._objectives)
         self._networks = _networks(config, base, space, self._folder / "networks", self._turns)
         self._measurer = self._measurers(workspace, store, space)
+        self._foresight = foresight_from_settings(space, self._objectives, config.search, workspace)
 
     def _measurers(self, workspace: Workspace, store: Store, space: SearchSpace) -> Measurer | None:
         names = devices_of(self._objectives)
@@ -167,6 +172,7 @@ class _Tools:
                 networks=self._networks,
                 folder=self._folder,
                 turns=self._turns,
+                foresight=self._foresight,
                 on_event=on_event,
                 stop=stop,
             )
@@ -264,8 +270,9 @@ def _check_idle(study: Study, folder: Path) -> None:
 
 def _wants_remeasuring(study: Study) -> bool:
     measured = [objective for objective in study.objectives if objective.device is not None]
-    return study.settings.remeasure and any(
-        objective.name not in trial.again for trial in study.pareto_front() for objective in measured
+    return is_unsettled(study) or (
+        study.settings.remeasure
+        and any(is_unconfirmed(trial, objective) for trial in study.pareto_front() for objective in measured)
     )
 
 

@@ -303,6 +303,21 @@ class Study(StudyReader):
         """Keep the values of a second measurement of a complete trial beside the first; see `Trial.again`."""
         return self._ledger.record(_number(trial), self._checked(trial, values), again=True)
 
+    def revise(self, values: Mapping[int, Mapping[str, Value]]) -> None:
+        """Replace predictions by better ones, or by measurements, of several trials at once; in one transaction.
+
+        Only what is a prediction is replaced, in whatever state its trial is; a measured or reported value stays. A
+        prediction that a measurement replaces is kept beside it, see `Trial.foretold`.
+
+        Args:
+            values: by the trials' numbers.
+
+        Raises:
+            StudyError: a value that the objective cannot have; nothing is kept then.
+        """
+        if values:
+            self._ledger.revise({number: self._checked(number, told) for number, told in values.items()})
+
     def _checked(self, trial: Trial | int, values: Mapping[str, float | Value]) -> dict[str, Value]:
         by_name = {objective.name: objective for objective in self.objectives}
         checked = {}

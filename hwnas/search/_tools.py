@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hwnas.locks import MachineTurns
     from hwnas.measurement import Measurement, MeasurementFailure
     from hwnas.network import NetworkFile
+    from hwnas.search._foresight import Foresight
     from hwnas.search._networks import NetworkSource
     from hwnas.search._objective import Objective
     from hwnas.space import Architecture
@@ -63,6 +64,7 @@ class Tools:
         folder: where trials leave their logs.
         workers: trainings at a time.
         turns: the turns that trainings and measurements of this machine take.
+        foresight: predicts what devices give, where not everything is measured.
     """
 
     evaluator: Evaluator | None
@@ -71,6 +73,7 @@ class Tools:
     folder: Path
     workers: int
     turns: MachineTurns | None
+    foresight: Foresight | None = None
 
     def check(self, objectives: Sequence[Objective]) -> None:
         """Check that every objective's values can be had.

@@ -122,6 +122,7 @@ class Trial:
         origin: the strategy that proposed it, such as `sobol` or `saas-qnehvi`.
         values: what is known so far, by name; objectives, and whatever else the training reported.
         again: values of a second measurement, made when the search was over and the trial was on the front.
+        foretold: what was predicted of values that were measured since, by name.
         attempts: how often it was started, without the starts that were interrupted.
         error: why it failed the last time.
         owner: who runs it: `host:pid:start` of the process.
@@ -141,11 +142,13 @@ class Trial:
     owner: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    foretold: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make the mappings read-only."""
         object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
         object.__setattr__(self, "again", MappingProxyType(dict(self.again)))
+        object.__setattr__(self, "foretold", MappingProxyType(dict(self.foretold)))
 
     @property
     def id(self) -> str:

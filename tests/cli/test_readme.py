@@ -10,7 +10,7 @@ import pytest
 
 import hwnas
 from hwnas.evaluation import EvaluationConfig
-from hwnas.search import SaasSettings, SearchSettings, StudyConfig, load_study_config
+from hwnas.search import AutoSettings, SaasSettings, SearchSettings, StudyConfig, load_study_config
 from hwnas.search._config import NetworkSettings, ObjectiveSettings
 from hwnas.space import SpaceConfig, space_from_config
 from hwnas.space._kinds import KINDS
@@ -108,7 +108,7 @@ def test_the_predictor_in_python_runs(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("title", "model", "hidden"),
     [
-        ("[search]", SearchSettings, {"saas"}),
+        ("[search]", SearchSettings, {"saas", "auto"}),
         ("[network]", NetworkSettings, set()),
         ("[evaluation]", EvaluationConfig, set()),
         ("[[objectives]]", ObjectiveSettings, set()),
@@ -127,6 +127,11 @@ def test_every_key_of_the_surrogate_is_documented():
             documented[name.strip("`")] = default.strip("`")
     for name, field in SaasSettings.model_fields.items():
         assert documented[name] == str(field.default), name
+
+
+def test_every_key_of_auto_is_documented_with_its_default():
+    for name, field in AutoSettings.model_fields.items():
+        assert f"`{name}` ({field.default})" in section("[search]"), name
 
 
 def test_every_default_in_the_search_table_is_the_default():
