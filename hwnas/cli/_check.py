@@ -60,6 +60,12 @@ def _figures(reference: Measurement) -> str:
     return f"{', '.join(quantiles)}, {reference.n} samples"
 
 
+def _battery(conditions: Conditions) -> str | None:
+    if conditions.battery_percent is None:
+        return None
+    return f"battery {conditions.battery_percent:.0f} %" + (", charging" if conditions.charging else "")
+
+
 def _state(conditions: Conditions) -> str:
     clocks, hottest = conditions.frequency_mhz, conditions.hottest_c
     parts = [
@@ -67,7 +73,7 @@ def _state(conditions: Conditions) -> str:
         f"{min(clocks):.0f} to {max(clocks):.0f} MHz" if clocks else None,
         None if hottest is None else f"{hottest:.0f} °C at the hottest",
         None if conditions.load_1m is None else f"load {conditions.load_1m:.2f}",
-        None if conditions.battery_percent is None else f"battery {conditions.battery_percent:.0f} %",
+        _battery(conditions),
         None if conditions.thermal_status is None else f"thermal status {conditions.thermal_status}",
     ]
     return ", ".join(part for part in parts if part) or "it tells nothing of its state"

@@ -80,7 +80,7 @@ class Conditions:
         battery_percent: charge, 0 to 100.
         charging: whether the battery is being charged.
         screen_on: whether the display is lit.
-        extra: more of it, by name.
+        extra: more of it, by name: `skin_c`, `boot_id`, ...; `charging_disturbs`, whether charging spoils figures here.
     """
 
     at: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -19,6 +19,7 @@ from hwnas.device._kinds import RuntimeKind, checked_options
 from hwnas.device._nursery import Nursery, NurseryLostError
 from hwnas.device._runtime import Block
 from hwnas.device.runtimes import runtime_modules
+from hwnas.device.worker._energy import POWERCAP
 from hwnas.errors import DeadlineError, DeviceError, HwnasError, MeasurementError, NetworkError, NetworkMemoryError
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ class HostRuntime:
                     "batch": self._profile.batch,
                     "cpus": None if self._profile.cpus is None else list(self._profile.cpus),
                     "options": self._options,
+                    "powercap": POWERCAP,
                     "memory_limit_bytes": None if limit is None else limit * _MIB,
                 },
                 deadline=deadline,
@@ -202,7 +204,9 @@ class HostSession:
         conditions = self._device.conditions(deadline=deadline)
         self._peak_bytes = reply["peak_bytes"]
         wall, cpu, switches = np.frombuffer(payload, dtype=np.int64).reshape(3, n)
-        return Block(wall, cpu, switches, datetime.fromtimestamp(reply["started_s"], UTC), conditions)
+        energy_uj = reply["energy_uj"]
+        energy_mj = None if energy_uj is None else energy_uj / 1000.0
+        return Block(wall, cpu, switches, datetime.fromtimestamp(reply["started_s"], UTC), conditions, energy_mj)
 
     def infer(self, inputs: Mapping[str, NDArray[Any]], *, deadline: Deadline) -> dict[str, NDArray[Any]]:
         """Return the network's outputs by name: what shows that it is the network that it should be.

@@ -160,7 +160,12 @@ def _advice(device: Device, conditions: Conditions, reference: Measurement) -> l
         said.append(f"the frequency governor is {conditions.governor}: performance gives steadier figures")
     if reference.verdict is Verdict.PREEMPTED and device.profile.cpus is None and cores > 1:
         said.append("the network shares processors with other programs: keep one free for it, and name it in cpus")
-    if conditions.charging is False:
+    if reference.verdict is Verdict.CHARGING or (conditions.charging and conditions.extra.get("charging_disturbs")):
+        said.append(
+            "charging heats it: measure without the cable (by --address), or once it is full, or take it as it is: "
+            "accept_charging = true among the profile's transport_options"
+        )
+    if conditions.charging is False and "charging_disturbs" not in conditions.extra:
         said.append("it runs on battery: many devices are slower then")
     if math.isinf(reference.p99.high_ms):
         said.append("take more samples, as in samples = 2000 in the profile's protocol")

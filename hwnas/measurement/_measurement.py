@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
-from hwnas.errors import HwnasError, MeasurementError
+from hwnas.errors import DeviceError, HwnasError, MeasurementError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,11 +24,23 @@ RUN_TO_RUN_SIGMA_IF_NOT_OK = 0.13
 #: Standard error of the logarithm where the samples do not bound the quantile on both sides: little is known then.
 UNBOUNDED_SIGMA = 0.25
 
+#: What a measurement tells beside time, and what to say where it does not.
+COSTS = {
+    "peak_memory_bytes": "its runner does not tell memory: use another one, or leave that objective out",
+    "peak_memory_mb": "its runner does not tell memory: use another one, or leave that objective out",
+    "energy_mj": "Linux hosts tell it by RAPL counters where /sys/class/powercap may be read, other devices do not; "
+    "where it is told by now, measure again with --again",
+    "size_bytes": "leave that objective out",
+    "macs": "they are known of a space's networks alone: leave that objective out",
+    "params": "they are known of a space's networks alone: leave that objective out",
+}
+
 
 class Verdict(StrEnum):
     """What a measurement says of itself. The later one stands where several hold; the reasons name all of them."""
 
     OK = "ok"
+    CHARGING = "charging"
     NOISY = "noisy"
     DRIFTING = "drifting"
     PREEMPTED = "preempted"
@@ -164,6 +176,11 @@ class Measurement:
         return self.p99.value_ms
 
     @property
+    def peak_memory_mb(self) -> float | None:
+        """The peak memory in megabytes, of 1,000,000 bytes."""
+        return None if self.peak_memory_bytes is None else self.peak_memory_bytes / 1e6
+
+    @property
     def sigma_log(self) -> float:
         """Standard error of log(`p99_ms`), run-to-run variation included; see `sigma_log_of`."""
         return self.sigma_log_of("p99_ms")
@@ -176,31 +193,34 @@ class Measurement:
         never below `RUN_TO_RUN_SIGMA`. Where other programs moved the value, the way that they moved it is added too:
         a p99 that is the scheduler's says next to nothing of the network.
         """
-        run = RUN_TO_RUN_SIGMA if self.verdict is Verdict.OK else RUN_TO_RUN_SIGMA_IF_NOT_OK
         estimate = self._estimate(metric)
-        return math.hypot(estimate.sampling_sigma_log, estimate.disturbance_log, run)
+        return math.hypot(estimate.sampling_sigma_log, estimate.disturbance_log, self._run_to_run_sigma)
+
+    @property
+    def _run_to_run_sigma(self) -> float:
+        return RUN_TO_RUN_SIGMA if self.verdict is Verdict.OK else RUN_TO_RUN_SIGMA_IF_NOT_OK
 
     def figure(self, metric: str) -> tuple[float, float]:
         """Return a figure and its standard error in the same unit, by the name that an objective uses.
 
         Args:
-            metric: `p50_ms`, `p90_ms`, `p99_ms`; or `peak_memory_bytes`, `size_bytes`, `macs`, `params`, which have no
-                noise worth a figure.
+            metric: `p50_ms`, `p90_ms`, `p99_ms`; or one of `COSTS`. Of these only the energy has a noise worth a
+                figure: that of the level from run to run, as latencies have it.
 
         Raises:
-            MeasurementError: there is no such figure, or this measurement does not have it.
+            MeasurementError: there is no such figure.
+            DeviceError: the device does not tell it, of this network or any other.
         """
         if metric in ("p50_ms", "p90_ms", "p99_ms"):
             value = self._estimate(metric).value_ms
             return value, value * self.sigma_log_of(metric)  # type: ignore[arg-type]  # one of the three
-        if metric not in ("peak_memory_bytes", "size_bytes", "macs", "params"):
+        if metric not in COSTS:
             raise MeasurementError(f"a measurement has no {metric!r}", "ask for p50_ms, p90_ms, p99_ms, ...")
-        known: int | None = getattr(self, metric)
+        known: float | None = getattr(self, metric)
         if known is None:
-            raise MeasurementError(
-                f"the {metric} of {self.network_name!r} on {self.device!r} is not known", "this device does not tell it"
-            )
-        return float(known), 0.0
+            raise DeviceError(f"device {self.device!r} does not tell {metric}", COSTS[metric])
+        run = self._run_to_run_sigma if metric == "energy_mj" else 0.0
+        return float(known), run * float(known)
 
     def _estimate(self, metric: str) -> Estimate:
         return {"p50_ms": self.p50, "p90_ms": self.p90, "p99_ms": self.p99}[metric]

@@ -66,13 +66,15 @@ def is_bad(block: TraceBlock, *, threads: int) -> bool:
 def judge(trace: LatencyTrace, p99: Estimate) -> tuple[Verdict, tuple[str, ...]]:
     """Return the verdict on a trace, and the numbers behind it as sentences.
 
-    Where several hold, the verdict is the last of noisy, drifting, preempted, throttled; all are in the reasons.
+    Where several hold, the verdict is the last of charging, noisy, drifting, preempted, throttled; all are in the
+    reasons.
     """
     found = {
         Verdict.THROTTLED: _throttled(trace),
         Verdict.PREEMPTED: _preempted(trace),
         Verdict.DRIFTING: _drifting(trace),
         Verdict.NOISY: _noisy(trace, p99),
+        Verdict.CHARGING: _charging(trace),
     }
     reasons = tuple(reason for group in found.values() for reason in group)
     return next((verdict for verdict, group in found.items() if group), Verdict.OK), reasons
@@ -153,6 +155,28 @@ def _throttled(trace: LatencyTrace) -> list[str]:
     if levels and min(levels) < _LOW_BATTERY_PERCENT and any(state.charging is False for state in states):
         reasons.append(f"the battery was at {min(levels):.0f} %")
     return reasons
+
+
+def _charging(trace: LatencyTrace) -> list[str]:
+    """Return how a device was charged that charging heats; where its profile accepts that, nothing."""
+    states = _states(trace)
+    charged = [state for state in states if state.charging and state.extra.get("charging_disturbs")]
+    if not charged:
+        return []
+    levels = [state.battery_percent for state in states if state.battery_percent is not None]
+    warmths = [state.temperature_c or {} for state in states]
+    degrees = [warmth["battery"] for warmth in warmths if "battery" in warmth]
+    figures = [_span(levels, "%"), _span(degrees, "°C")]
+    told = ", ".join(figure for figure in figures if figure)
+    return ["the battery was being charged, which heats a device" + (f" ({told})" if told else "")]
+
+
+def _span(values: Sequence[float], unit: str) -> str:
+    """Return the first and the last value, `62 to 64 %`, or the one."""
+    if not values:
+        return ""
+    first, last = f"{values[0]:.0f}", f"{values[-1]:.0f}"
+    return f"{first} {unit}" if first == last else f"{first} to {last} {unit}"
 
 
 def _states(trace: LatencyTrace) -> list[Conditions]:

@@ -12,8 +12,8 @@ added within one.
    `latency`, by device: how many networks were measured, predicted and measured again, and how many measurements the
    predictions saved. A value has `value`, `sigma` (its standard error, same unit, or null), `interval_95` (low and
    high, an end that the samples cannot bound is null; or null), `provenance` (measured, predicted, computed, reported),
-   `trace`, the row of its raw samples in the workspace's store, or null, and the measurement's `verdict` (ok, noisy,
-   drifting, preempted, throttled), or null.
+   `trace`, the row of its raw samples in the workspace's store, or null, and the measurement's `verdict` (ok, charging,
+   noisy, drifting, preempted, throttled), or null.
 """
 
 from __future__ import annotations

@@ -12,7 +12,9 @@ _WORDS = {
     "p50_ms": "p50 latency (ms)",
     "p90_ms": "p90 latency (ms)",
     "p99_ms": "p99 latency (ms)",
+    "peak_memory_mb": "peak memory (MB)",
     "peak_memory_bytes": "peak memory (bytes)",
+    "energy_mj": "energy (mJ)",
     "macs": "multiply-accumulates",
     "params": "parameters",
     "size_bytes": "file size (bytes)",
@@ -21,7 +23,7 @@ _WORDS = {
 GUESS = "~"
 #: A lower end below this is none.
 _NOTHING = 1e-12
-_UNITS = {"ms": "ms", "s": "s", "bytes": "bytes", "mj": "mJ"}
+_UNITS = {"ms": "ms", "s": "s", "bytes": "bytes", "mb": "MB", "mj": "mJ"}
 
 
 def label(name: str, device: str | None = None) -> str:

@@ -12,7 +12,7 @@ Direction = Literal["maximize", "minimize"]
 Source = Literal["evaluation", "device", "network"]
 
 #: Figures that a measurement on a device gives.
-DEVICE_METRICS = ("p50_ms", "p90_ms", "p99_ms", "peak_memory_bytes")
+DEVICE_METRICS = ("p50_ms", "p90_ms", "p99_ms", "peak_memory_mb", "peak_memory_bytes", "energy_mj")
 #: Figures that are computed from the network and its file; they cost nothing and have no noise.
 NETWORK_METRICS = ("macs", "params", "size_bytes")
 

@@ -25,6 +25,12 @@ def test_a_battery_that_tells_little():
     assert _android.battery("  level: 50\n  temperature: -3000\n").temperature_c is None
 
 
+def test_a_battery_that_was_set_by_hand_tells_nothing_of_its_charge():
+    text = BATTERY.format(usb="false", status=3, level=42, t=268)
+    text = text.replace("state:\n", "state:\n  (UPDATES STOPPED -- use 'reset' to restart)\n")
+    assert _android.battery(text) == _android.Battery(None, None, 26.8)
+
+
 def test_thermal_service_tells_of_now_and_not_of_its_cache():
     found = _android.thermal(THERMAL.format(status=3, skin=44.5, cpu=71.0))
     assert found.status == 3

@@ -266,6 +266,22 @@ def test_throttling_reaches_the_verdict(phone, profile, reference, store):
     assert any("battery was at 9 %" in reason for reason in found.reasons)
 
 
+def test_charging_reaches_the_verdict_unless_the_profile_accepts_it(phone, profile, reference, store):
+    from hwnas.measurement import MeasurementProtocol, MeasurementStore, Verdict, measure
+
+    phone.phone.set_battery(level=62, charging=True)
+    protocol = MeasurementProtocol(samples=100, processes=1, reference=0, budget_s=5.0)
+    (found,) = measure([reference], profile(), store=MeasurementStore(store), protocol=protocol)
+    assert found.verdict is not Verdict.OK
+    told = "the battery was being charged, which heats a device (62 %, 27 °C)"
+    assert told in found.reasons
+    accepting = profile(transport_options={"accept_charging": True})
+    (found,) = measure([reference], accepting, store=MeasurementStore(store), protocol=protocol, again=True)
+    assert told not in found.reasons
+    state = MeasurementStore(store).trace(found.id).before
+    assert (state.charging, state.battery_percent) == (True, 62.0)  # accepted, and yet not hidden
+
+
 def test_a_block_waits_until_the_phone_is_cool(phone, profile, reference, monkeypatch):
     monkeypatch.setattr("hwnas.device.adb._probe._SERVICES_FRESH_S", 0.1)
     monkeypatch.setattr("hwnas.device.adb._onphone._LOOK_S", 0.2)

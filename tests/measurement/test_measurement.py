@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwnas.errors import MeasurementError
+from hwnas.errors import DeviceError, MeasurementError
 from hwnas.measurement import Estimate, Verdict, summarize
 from hwnas.measurement._measurement import RUN_TO_RUN_SIGMA, RUN_TO_RUN_SIGMA_IF_NOT_OK, UNBOUNDED_SIGMA
 
@@ -65,11 +65,28 @@ def test_figures_have_the_names_that_objectives_use(make_trace):
     assert (value, sigma) == (found.p99_ms, found.p99_ms * found.sigma_log)
     assert found.figure("p50_ms") == (found.p50_ms, found.p50_ms * found.sigma_log_of("p50_ms"))
     assert found.figure("peak_memory_bytes") == (50_000_000, 0.0)
+    assert found.figure("peak_memory_mb") == (50.0, 0.0)
     assert found.figure("macs") == (10, 0.0)
     with pytest.raises(MeasurementError, match="no 'p42_ms'"):
         found.figure("p42_ms")
-    with pytest.raises(MeasurementError, match="peak_memory_bytes of 'net' on 'fake' is not known"):
+    with pytest.raises(DeviceError, match="device 'fake' does not tell peak_memory_bytes"):
         summarize(make_trace()).figure("peak_memory_bytes")
+
+
+def test_energy_is_that_of_an_inference_that_counts(make_trace, make_block):
+    blocks = [make_block([10**6] * 10, kept=kept) for kept in (True, False, True)]
+    told = [
+        dataclasses.replace(block, energy_mj=energy) for block, energy in zip(blocks, (5.0, 90.0, 7.0), strict=True)
+    ]
+    found = summarize(make_trace(told))
+    assert found.energy_mj == pytest.approx(12.0 / 20)
+    value, sigma = found.figure("energy_mj")
+    assert sigma == pytest.approx(value * RUN_TO_RUN_SIGMA_IF_NOT_OK)
+    partly = summarize(make_trace([told[0], blocks[2]]))
+    assert partly.energy_mj is None
+    with pytest.raises(DeviceError, match="device 'fake' does not tell energy_mj") as error:
+        partly.figure("energy_mj")
+    assert "RAPL" in error.value.hint
 
 
 def test_json_is_plain_and_says_where_an_interval_is_open(make_trace, make_block):

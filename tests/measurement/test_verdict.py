@@ -161,6 +161,29 @@ def test_throttling_is_said(make_trace, before, after, words):
     assert words in found.reasons[0]
 
 
+def test_charging_is_said_where_it_disturbs(make_trace):
+    def state(level, degrees, *, charging=True, disturbs=True, **more):
+        extra = {"charging_disturbs": disturbs}
+        temperature = {"battery": degrees}
+        return Conditions(
+            START, battery_percent=level, charging=charging, temperature_c=temperature, extra=extra, **more
+        )
+
+    found = summarize(make_trace(before=state(62.0, 26.8), after=state(64.0, 31.2)))
+    assert found.verdict is Verdict.CHARGING
+    told = "the battery was being charged, which heats a device (62 to 64 %, 27 to 31 °C)"
+    assert found.reasons == (told,)
+    found = summarize(make_trace(before=state(62.0, 26.8), after=state(62.0, 26.8, charging=False, thermal_status=2)))
+    assert found.verdict is Verdict.THROTTLED
+    assert found.reasons[-1].endswith("(62 %, 27 °C)")
+    for quiet_state in (
+        state(62.0, 26.8, disturbs=False),
+        state(62.0, 26.8, charging=False),
+        Conditions(START, charging=True),
+    ):
+        assert summarize(make_trace(before=quiet_state, after=quiet_state)).verdict is Verdict.OK
+
+
 @pytest.mark.parametrize(("slower", "verdict"), [(0.0, Verdict.OK), (0.01, Verdict.THROTTLED)])
 def test_a_slower_clock_is_throttling_only_where_the_network_slows_down_too(
     make_trace, make_block, random, slower, verdict

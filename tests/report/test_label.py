@@ -15,6 +15,8 @@ from hwnas.report import interval_text, label, number
         ("p99_ms@pixel7", "pixel7", "p99 latency on pixel7 (ms)"),
         ("p50_ms@pixel7", None, "p50 latency on pixel7 (ms)"),
         ("peak_memory_bytes", "host", "peak memory on host (bytes)"),
+        ("peak_memory_mb@pi", None, "peak memory on pi (MB)"),
+        ("energy_mj", "host", "energy on host (mJ)"),
         ("macs", None, "multiply-accumulates"),
         ("energy_mj", None, "energy (mJ)"),
         ("start_up_s", None, "start up (s)"),

@@ -5,8 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwnas.errors import ConfigError
+from hwnas.measurement._measurement import COSTS
 from hwnas.search import Objective
-from hwnas.search._objective import check_objectives
+from hwnas.search._objective import DEVICE_METRICS, NETWORK_METRICS, check_objectives
+
+QUANTILES = ("p50_ms", "p90_ms", "p99_ms")
 
 positive = st.floats(1e-6, 1e6)
 
@@ -20,6 +23,17 @@ def test_latencies_are_modelled_as_logarithms_and_other_figures_are_not():
 
 def test_a_latency_of_one_of_several_devices_is_named_by_both():
     assert Objective("p99_ms@pixel7", "minimize", "device", device="pixel7").metric == "p99_ms"
+
+
+def test_what_a_network_costs_beside_time_is_an_objective_too():
+    """Each with its unit in its name; a limit of 20 MB is a limit of 20 MB."""
+    limited = Objective("peak_memory_mb", "minimize", "device", device="pi", limit=20.0, optimize=False)
+    assert limited.feasible(19.9)
+    assert not limited.feasible(20.1)
+    for name in DEVICE_METRICS:
+        assert Objective(name, "minimize", "device", device="pi").metric in (*QUANTILES, *COSTS)
+    for name in NETWORK_METRICS:
+        assert Objective(name, "minimize", "network").metric in COSTS
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ _PROPERTY = re.compile(r"^\[([^\]]+)\]: \[(.*?)\]$", re.MULTILINE | re.DOTALL)
 _FIELD = re.compile(r"^\s*([A-Za-z ]+): (\S+)\s*$", re.MULTILINE)
 _TEMPERATURE = re.compile(r"Temperature\{mValue=([-0-9.]+|NaN), mType=(-?\d+), mName=([^,]+), mStatus=(\d+)\}")
 _POWERED = ("AC powered", "USB powered", "Wireless powered", "Dock powered")
+_BY_HAND = "UPDATES STOPPED"
 _CHARGING, _SKIN_TYPE = "2", 3
 _COLDEST_C, _HOTTEST_C = -30.0, 150.0
 
@@ -46,13 +47,15 @@ def properties(text: str) -> dict[str, str]:
 
 
 def battery(text: str) -> Battery:
-    """Return what `dumpsys battery` says."""
+    """Return what `dumpsys battery` says; nothing of the charge where somebody set it (`dumpsys battery set`)."""
     fields = {name.strip(): value for name, value in _FIELD.findall(text)}
     level, scale = _number(fields.get("level")), _number(fields.get("scale")) or 100.0
     status = fields.get("status")
     powered = [fields[name] == "true" for name in _POWERED if name in fields]
     charging = status == _CHARGING if status is not None else (any(powered) if powered else None)
     tenths = _number(fields.get("temperature"))
+    if _BY_HAND in text:
+        level = charging = None
     return Battery(
         None if level is None else min(100.0, max(0.0, 100.0 * level / scale)),
         charging,

@@ -1,10 +1,12 @@
 """Whole files, to the phone and back: sent under another name, checked by size and sha256, then renamed.
 
+Large ones are hashed on the phone while they arrive: see `_checking`.
 A transfer that broke is repeated from its beginning: the sync service cannot append.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from hwnas.device.adb import _shell, _sync
+from hwnas.device.adb._checking import WORTH_IT, RunningCheck
 from hwnas.errors import DeadlineError, DeviceError
 
 if TYPE_CHECKING:
@@ -114,12 +117,28 @@ class Files:
         try:
             with local.open("rb") as source:
                 found = os.fstat(source.fileno())
-                mode = stat.S_IFREG | (0o755 if found.st_mode & 0o111 else 0o644)
-                digest = _sync.send_file(route, source, part, mode=mode, mtime_s=int(found.st_mtime), deadline=deadline)
-                size = source.tell()
+                with self._checking(route, part, remote, found.st_size, deadline) as check:
+                    digest = _sync.send_file(
+                        *(route, source, part),
+                        mode=stat.S_IFREG | (0o755 if found.st_mode & 0o111 else 0o644),
+                        mtime_s=int(found.st_mtime),
+                        deadline=deadline,
+                        on_sent=check.sent if check else None,
+                    )
+                    size = source.tell()
+                    if check is not None and check.finish(digest):
+                        return True
         except OSError as exc:
             raise _local_error(local, exc) from exc
         return self._finish(route, part, remote, size, digest, deadline)
+
+    def _checking(
+        self, route: Route, part: str, remote: str, size: int, deadline: Deadline
+    ) -> RunningCheck | contextlib.nullcontext[None]:
+        """Return the check to go on while the file is sent: none where it is small."""
+        if size < WORTH_IT:
+            return contextlib.nullcontext()
+        return RunningCheck(self._transport, route, part, remote, deadline=deadline)
 
     def _finish(self, route: Route, part: str, remote: str, size: int, digest: str, deadline: Deadline) -> bool:
         """Check what arrived and give it its name, in one command."""

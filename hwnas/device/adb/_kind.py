@@ -69,7 +69,7 @@ def open_transport(profile: DeviceProfile, deadline: Deadline) -> AdbTransport:
 
 
 def _probe(profile: DeviceProfile, transport: Transport) -> Probe:
-    return AdbProbe(_adb(transport), profile.cpus)
+    return AdbProbe(_adb(transport), profile.cpus, accept_charging=options_of(profile).accept_charging)
 
 
 def _make_onnxruntime(profile: DeviceProfile, transport: Transport) -> Runtime:

@@ -23,6 +23,7 @@ class AdbOptions:
             separated by `:`.
         reconnect_s: how long to try again when a connection broke.
         authorise_s: how long to wait for somebody to allow this computer on the phone.
+        accept_charging: measurements are as good while the battery is charged: then that is no verdict.
         cool_s: rest before each block of inferences.
         cool_to_c: before each block, wait until the skin (or else the battery) is no warmer than this.
         cool_most_s: but no longer than this.
@@ -35,6 +36,7 @@ class AdbOptions:
     library: str | None = None
     reconnect_s: float = 60.0
     authorise_s: float = 30.0
+    accept_charging: bool = False
     cool_s: float = 0.0
     cool_to_c: float | None = None
     cool_most_s: float = 120.0

@@ -72,9 +72,12 @@ class _Services:
 class AdbProbe:
     """See `Probe`. Thread-safe."""
 
-    def __init__(self, transport: AdbTransport, cpus: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, transport: AdbTransport, cpus: Sequence[int] | None = None, *, accept_charging: bool = False
+    ) -> None:
         """Read over `transport`; frequencies of the processors `cpus`, of all by default."""
         self._transport = transport
+        self._accept_charging = accept_charging
         self._cpus = None if cpus is None else tuple(cpus)
         self._zones: list[str] | None = None
         self._services: _Services | None = None
@@ -139,6 +142,8 @@ class AdbProbe:
         if services.battery.temperature_c is not None:
             temperatures["battery"] = services.battery.temperature_c
         extra: dict[str, Scalar] = {"boot_id": services.boot_id} if services.boot_id else {}
+        if services.battery.charging is not None:
+            extra["charging_disturbs"] = not self._accept_charging
         if services.thermal.skin_c is not None:
             extra["skin_c"] = services.thermal.skin_c
         memory = told.get("memory")

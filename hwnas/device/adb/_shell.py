@@ -28,7 +28,7 @@ MARK = "HWNAS_RUN"
 _FRAME = struct.Struct("<BI")
 _STDIN, _STDOUT, _STDERR, _EXIT, _CLOSE_STDIN = range(5)
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
-_TMP = "/data/local/tmp"
+_ERRORS = "/data/local/tmp/.hwnas-"  # with a command's mark: where daemons without `shell,v2` keep its stderr
 #: For `start`: the end of stdin is not known beforehand.
 OPEN_ENDED = -1
 _STDIN_PIECE = 64 * 1024
@@ -223,28 +223,32 @@ class OldProcess(Process):
 def end_marked(route: Route, marks: Collection[str] | None, *, deadline: Deadline) -> None:
     """Kill every process of the phone that carries one of the marks, or any mark at all where `None` are given.
 
+    What they left beside is removed.
+
     Raises:
         DeviceConnectionError: the connection broke.
         DeadlineError: the phone did not answer in time.
     """
     wanted = "[0-9a-f]+" if marks is None else f"({'|'.join(marks)})"
-    run(route, ["sh", "-c", _END_MARKED.format(word=f"{MARK}={wanted}")], mark="", deadline=deadline)
+    left = f"{_ERRORS}*" if marks is None else " ".join(f"{_ERRORS}{mark}" for mark in marks)
+    run(route, ["sh", "-c", _END_MARKED.format(word=f"{MARK}={wanted}", left=left)], mark="", deadline=deadline)
 
 
 #: The environment of this script itself holds an empty mark, which does not match: a mark is a hexadecimal word.
 _END_MARKED = """\
 for round in 1 2 3 4 5; do
     found=$(grep -lsE '{word}' /proc/[0-9]*/environ)
-    [ -n "$found" ] || exit 0
+    [ -n "$found" ] || break
     for file in $found; do process=${{file#/proc/}}; kill -9 "${{process%/environ}}" 2>/dev/null; done
 done
+rm -f {left}
 """
 
 
 def _old_command(line: str, mark: str, end: str, stdin_size: int) -> str:
     source = "" if stdin_size else " </dev/null"
     counted = f"head -c {stdin_size} | " if stdin_size > 0 else ""
-    errors = f"{_TMP}/.hwnas-{end}"
+    errors = f"{_ERRORS}{mark or end}"
     return (
         f"exec 2>/dev/null;export {MARK}={mark};{counted}(exec {line}){source} 2>{errors};r=$?;"
         f"printf '\\n{end} %d ' $r;cat {errors};rm -f {errors}"

@@ -15,6 +15,8 @@ from hwnas.device.adb._stream import Reader
 from hwnas.errors import DeviceConnectionError, DeviceError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hwnas._deadline import Deadline
     from hwnas.device.adb._stream import Route, Stream
 
@@ -28,8 +30,26 @@ class PhoneFileError(DeviceError):
     """The phone refused a file: its own words are in the message."""
 
 
-def send_file(route: Route, source: BinaryIO, remote: str, *, mode: int, mtime_s: int, deadline: Deadline) -> str:
+def send_file(
+    route: Route,
+    source: BinaryIO,
+    remote: str,
+    *,
+    mode: int,
+    mtime_s: int,
+    deadline: Deadline,
+    on_sent: Callable[[int], None] | None = None,
+) -> str:
     """Return the sha256 of what was sent from `source` to the file `remote`; folders on the way are made.
+
+    Args:
+        route: the way to the phone.
+        source: the file, read from where it stands.
+        remote: where it goes.
+        mode: its permissions and kind.
+        mtime_s: when it was changed last.
+        deadline: by when it must be there.
+        on_sent: called with the number of bytes that have left, again and again.
 
     Raises:
         PhoneFileError: the phone cannot write it (no such folder, no permission, a full disk).
@@ -42,7 +62,7 @@ def send_file(route: Route, source: BinaryIO, remote: str, *, mode: int, mtime_s
     try:
         answers = Reader(stream)
         stream.send(request, deadline=deadline)
-        digest = _send_content(stream, answers, source, remote, deadline)
+        digest = _send_content(stream, answers, source, remote, deadline, on_sent or _ignore)
         _send(stream, answers, _HEAD.pack(b"DONE", mtime_s & 0xFFFFFFFF), remote, deadline)
         _expect_okay(answers, remote, deadline)
     finally:
@@ -50,8 +70,16 @@ def send_file(route: Route, source: BinaryIO, remote: str, *, mode: int, mtime_s
     return digest
 
 
-def _send_content(stream: Stream, answers: Reader, source: BinaryIO, remote: str, deadline: Deadline) -> str:
+def _send_content(
+    stream: Stream,
+    answers: Reader,
+    source: BinaryIO,
+    remote: str,
+    deadline: Deadline,
+    on_sent: Callable[[int], None],
+) -> str:
     """Send a file's content and return its sha256; what is on its way is hashed meanwhile."""
+    sent = 0
     digest = hashlib.sha256()
     buffers = [memoryview(bytearray(_BATCH * (_HEAD.size + _CHUNK))) for _ in range(2)]
     hashed: Future[None] | None = None
@@ -64,7 +92,13 @@ def _send_content(stream: Stream, answers: Reader, source: BinaryIO, remote: str
                 return digest.hexdigest()
             hashed = hasher.submit(_hash, digest, buffer, sizes)
             _send(stream, answers, buffer[: sum(sizes) + len(sizes) * _HEAD.size], remote, deadline)
+            sent += sum(sizes)
+            on_sent(sent)
     raise AssertionError  # cycle has no end
+
+
+def _ignore(_sent: int) -> None:
+    """Nobody wants to know."""
 
 
 def _fill(buffer: memoryview, source: BinaryIO) -> list[int]:

@@ -74,7 +74,7 @@ class AdbTransport:
 
         def attempt(route: Route) -> Completed:
             mark = _shell.new_mark()
-            with self._ends_what_it_starts(mark):
+            with self.ends_what_it_starts(mark):
                 process = _shell.start(route, argv, mark=mark, deadline=deadline, stdin_size=len(stdin))
                 try:
                     process.feed(stdin, deadline=deadline)
@@ -234,7 +234,7 @@ class AdbTransport:
             self._unwanted.difference_update(files)
 
     @contextlib.contextmanager
-    def _ends_what_it_starts(self, mark: str) -> Iterator[None]:
+    def ends_what_it_starts(self, mark: str) -> Iterator[None]:
         """Where a command is given up (deadline, lost connection, Ctrl-C), end it on the phone."""
         with self._guard:
             self._running.add(mark)

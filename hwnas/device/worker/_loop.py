@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hwnas.device.worker._backend import RefusedError
+from hwnas.device.worker._energy import PackageMeter
 from hwnas.device.worker._frames import FrameReader, pack
 from hwnas.device.worker._limits import bind, end_with_parent, file_bytes, limit_memory, peak_bytes
 
@@ -69,6 +70,7 @@ class _Worker:
         self._unmapped_bytes = 0 if inherited is None else max(0, inherited.file_bytes - file_bytes())
         self._loaded: Any = None
         self._one_thread = True
+        self._meter = PackageMeter()
 
     @property
     def peak_bytes(self) -> int:
@@ -82,12 +84,16 @@ class _Worker:
         if request["do"] == "infer":
             outputs, data = self._loaded.infer(request["inputs"], payload)
             return {"outputs": outputs}, data
-        started_s = time.time()
+        started_s, counters = time.time(), self._meter.read()
         series = sample(self._loaded.run, request["n"], one_thread=self._one_thread)
-        return {"started_s": started_s}, b"".join(array.array("q", values).tobytes() for values in series)
+        energy_uj = self._meter.between(counters, self._meter.read())
+        return {"started_s": started_s, "energy_uj": energy_uj}, b"".join(
+            array.array("q", values).tobytes() for values in series
+        )
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
         bind(request["cpus"])
+        self._meter = PackageMeter(request["powercap"])
         if self._inherited is None:
             backend: Any = self._load_by_path("hwnas_backend", request["backend"])
             backend.prepare()

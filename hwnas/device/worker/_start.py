@@ -26,7 +26,7 @@ def load_by_path(name: str, path: Path) -> ModuleType:
 if __name__ == "__main__":
     here = Path(__file__).absolute().parent
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".").absolute() != here]
-    for neighbour in ("_frames", "_backend", "_limits", "_loop"):
+    for neighbour in ("_frames", "_backend", "_limits", "_energy", "_loop"):
         loaded = load_by_path(f"hwnas.device.worker.{neighbour}", here / f"{neighbour}.py")
     if len(sys.argv) == 2:
         loaded.main(lifeline=int(sys.argv[1]), load_by_path=load_by_path)

@@ -49,14 +49,13 @@ Temperature static thresholds from HAL:
 
 #: Android's own is toybox with BoringSSL, which uses the processor's instructions for SHA-256; coreutils' may not.
 SHA256SUM = """\
-#!{python} -IS
+#!/bin/sh
+command -v openssl >/dev/null && exec openssl dgst -sha256 -r "$@"
+exec {python} -IS -c '
 import hashlib, sys
-for name in sys.argv[1:] or ["-"]:
-    try:
-        with sys.stdin.buffer if name == "-" else open(name, "rb") as file:
-            print(f"{{hashlib.file_digest(file, 'sha256').hexdigest()}}  {{name}}")
-    except OSError as exc:
-        sys.exit(f"sha256sum: {{name}}: {{exc.strerror}}")
+with open(sys.argv[1], "rb") if sys.argv[1:] else sys.stdin.buffer as file:
+    print(hashlib.file_digest(file, "sha256").hexdigest(), "-")
+' "$@"
 """
 
 PROGRAMS = {
