@@ -146,3 +146,24 @@ def test_several_threads_work(write, open_device, soon, reference):
     block = session.run(50, deadline=soon)
     session.close()
     assert block.cpu_ns.sum() > 0
+
+
+def test_a_device_in_eight_bits_quantises_what_it_loads(open_device, reference, soon):
+    """Near what single precision gives, and not the same; the file that was given stays as it is."""
+    x = np.random.default_rng(0).standard_normal((1, 3, 32, 32)).astype(np.float32)
+    before, found = reference.path.read_bytes(), []
+    for precision in ("f32", "int8"):
+        session = open_device(options={"precision": precision}).load(reference, deadline=soon)
+        found += session.infer({session.inputs[0][0]: x}, deadline=soon).values()
+        assert len(session.run(20, deadline=soon)) == 20
+        session.close()
+    apart = np.abs(found[0] - found[1]).max() / np.abs(found[0]).max()
+    assert 1e-5 < apart < 0.3
+    assert reference.path.read_bytes() == before
+    assert open_device(options={"precision": "int8"}).hash != open_device().hash
+
+
+def test_what_cannot_be_quantised_says_why(write, open_device, soon):
+    node = [helper.make_node("Frobnicate", ["x"], ["y"], domain="odd")]
+    with pytest.raises(NetworkError, match=r"cannot be quantised: .*net\.onnx"):
+        open_device(options={"precision": "int8"}).load(write(node, domains=("", "odd")), deadline=soon)

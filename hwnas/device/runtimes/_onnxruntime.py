@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hwnas.device.worker._backend import RefusedError, input_shape, pack_tensors, random_input, unpack_tensors
@@ -14,6 +18,19 @@ FORMATS = ("onnx",)
 PACKAGES = ("onnxruntime", "onnxruntime-openvino", "onnxruntime-gpu")
 FORKS = True
 
+_NO_HWNAS = 77
+_QUANTISE = f"""
+import sys
+try:
+    from hwnas.errors import HwnasError
+    from hwnas.network import quantise_onnx
+except ImportError:
+    sys.exit({_NO_HWNAS})
+try:
+    quantise_onnx(sys.argv[1], sys.argv[2])
+except HwnasError as error:
+    sys.exit(error.message)
+"""
 _LEVELS = {"none": "DISABLE_ALL", "basic": "ENABLE_BASIC", "extended": "ENABLE_EXTENDED", "all": "ENABLE_ALL"}
 _TYPES = {
     "tensor(float)": "float32",
@@ -34,12 +51,15 @@ class OPTIONS:
 
     Attributes:
         graph_optimization: how much it rewrites the graph when it loads it.
+        precision: in what it computes: `f32`, as the network says, or `int8`: the network is quantised statically when
+            it is loaded (QDQ, ranges from random numbers, which do for latency).
         provider: the execution provider: `cpu`, `xnnpack`, `openvino`, ... as far as the installed build has it.
         spinning: whether its threads wait actively between operations; faster, and busy.
         arena: whether it keeps memory between runs.
     """
 
     graph_optimization: Literal["none", "basic", "extended", "all"] = "all"
+    precision: Literal["f32", "int8"] = "f32"
     provider: str = "cpu"
     spinning: bool = True
     arena: bool = True
@@ -65,7 +85,28 @@ def load(path: str, *, threads: int, batch: int, options: dict[str, Any]) -> Loa
     settings.log_severity_level = 4
     settings.add_session_config_entry("session.intra_op.allow_spinning", "1" if options["spinning"] else "0")
     provider = _provider(ort, options["provider"])
-    return Loaded(ort, ort.InferenceSession(path, settings, providers=[provider]), batch)
+    with tempfile.TemporaryDirectory(prefix="hwnas-ort-") as folder:
+        chosen = path if options["precision"] == "f32" else _quantised(path, Path(folder))
+        return Loaded(ort, ort.InferenceSession(chosen, settings, providers=[provider]), batch)
+
+
+def _quantised(path: str, folder: Path) -> str:
+    """Write a network in eight-bit integers, in a process of its own, whose memory is not the network's."""
+    target = folder / "int8.onnx"
+    command = [sys.executable, "-c", _QUANTISE, path, str(target)]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
+    )
+    if done.returncode == _NO_HWNAS:
+        raise RefusedError(
+            "device",
+            "int8 is made by hwnas, and it cannot be imported",
+            "install hwnas for the interpreter that the profile names, or give it a quantised file with precision f32",
+        )
+    if done.returncode != 0:
+        text = " ".join(done.stderr.decode("utf-8", "replace").split())
+        raise RuntimeError(f"it cannot be quantised: {text[-300:] or f'exit code {done.returncode}'}")
+    return str(target)
 
 
 def _provider(ort: Any, name: str) -> str:
