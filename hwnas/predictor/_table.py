@@ -59,7 +59,7 @@ class LatencyTable:
             if twice:
                 raise PredictorError(
                     f"{what} {twice[0]!r} is in the table more than once ({len(twice)} in all)",
-                    "keep one of them, or pass duplicates='median' to take the median of its measurements",
+                    "keep one of them, or take the median of its measurements: --duplicates median",
                 )
 
     def _check_values(self) -> None:
