@@ -245,6 +245,8 @@ def _report(results: Sequence[Measurement | MeasurementFailure], *, json: bool) 
     elif measured:
         _output.show(measurement_table(measured))
         for measurement in measured:
+            if measurement.estimated_from:
+                _output.note(f"{measurement.network_name}: the p99 is an estimate, from {measurement.estimated_from}")
             for reason in measurement.reasons:
                 _output.note(f"{measurement.network_name}: {reason}")
     if failed:

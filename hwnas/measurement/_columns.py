@@ -74,6 +74,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("peak_memory_bytes", "integer", optional=True),
     Column("baseline_memory_bytes", "integer", optional=True),
     Column("energy_mj", "number", optional=True),
+    Column("estimated_from", "text", optional=True),
     Column("steady", "flag"),
     Column("ended", "text"),
     Column("estimator", "integer"),

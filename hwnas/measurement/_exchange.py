@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _QUANTILES = ("p50", "p90", "p99")
+#: Of a summary, what stands in the cells as it is.
+_TAKEN_OVER = ("estimator", "n", "reasons", "energy_mj", "estimated_from")
 _PARTS = ("", "low_", "high_", "undisturbed_")
 _SERIES = ("samples_ns", "cpu_ns", "involuntary_switches")
 _EVIDENCE = ("profile", "facts", "versions", "protocol", "before", "after")
@@ -86,7 +88,7 @@ def _figures(row: Mapping[str, Any]) -> dict[str, Any]:
         estimate: Estimate = getattr(measurement, name)
         found = (estimate.value_ms, estimate.low_ms, estimate.high_ms, estimate.undisturbed_ms)
         figures |= {f"{name}_{part}ms": value for part, value in zip(_PARTS, found, strict=True)}
-    return {**figures, "energy_mj": measurement.energy_mj}
+    return {**figures, "energy_mj": measurement.energy_mj, "estimated_from": measurement.estimated_from}
 
 
 def _samples(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,7 +130,7 @@ def store_row(cells: Mapping[str, Any], *, own: str, file: str, at: datetime) ->
             **{name: cells[name] for name in ("architecture_id", "device", "device_hash", "protocol_hash")},
             **series,
             "details": details,
-            "summary": {**summary, **{name: cells[name] for name in ("estimator", "n", "reasons", "energy_mj")}},
+            "summary": {**summary, **{name: cells[name] for name in _TAKEN_OVER}},
             "verdict": str(verdict),
             "imported": None if cells["store"] == own else _origin(cells["store"], file, at),
         }

@@ -135,6 +135,8 @@ class Measurement:
         macs: multiply-accumulates, where known.
         params: parameters, where known.
         energy_mj: of an inference, in millijoules; `None` where the device does not tell.
+        estimated_from: what the quantiles were estimated from, where the program on the device told no single times;
+            `None`: they are those of samples.
         imported_from: the id of the store that it was measured for, where it came from a file; `None`: measured here.
     """
 
@@ -159,6 +161,7 @@ class Measurement:
     params: int | None
     energy_mj: float | None = None
     imported_from: str | None = None
+    estimated_from: str | None = None
 
     @property
     def p50_ms(self) -> float:

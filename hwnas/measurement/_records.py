@@ -114,6 +114,7 @@ def _summary(measurement: Measurement) -> dict[str, Any]:
         "p99": measurement.p99.to_json(),
         "reasons": list(measurement.reasons),
         "energy_mj": measurement.energy_mj,
+        "estimated_from": measurement.estimated_from,
     }
 
 
@@ -218,5 +219,6 @@ def measurement_from_row(row: Mapping[str, Any]) -> Measurement | None:
         macs=network["macs"],
         params=network["params"],
         energy_mj=summary.get("energy_mj"),
+        estimated_from=summary.get("estimated_from"),
         imported_from=None if imported is None else imported["store"],
     )

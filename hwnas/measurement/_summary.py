@@ -84,4 +84,5 @@ def summarize(trace: LatencyTrace, *, id: int | None = None) -> Measurement:  # 
         macs=trace.network.macs,
         params=trace.network.params,
         energy_mj=trace.energy_mj,
+        estimated_from=trace.estimated_from,
     )

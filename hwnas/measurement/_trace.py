@@ -167,6 +167,13 @@ class LatencyTrace:
         return sum(known) / sum(self.sizes) if len(known) == len(self.kept) else None
 
     @property
+    def estimated_from(self) -> str | None:
+        """What stands for samples where the program on the device told no single times; `None`: they are samples."""
+        told = (block.conditions.extra.get("estimated_from") for block in self.kept if block.conditions is not None)
+        found = sorted({str(word) for word in told if word is not None})
+        return ", ".join(found) or None
+
+    @property
     def started_at(self) -> datetime:
         """When the first block began, in UTC."""
         return self.blocks[0].started_at

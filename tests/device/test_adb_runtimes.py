@@ -25,7 +25,7 @@ from hwnas.errors import (
     NetworkError,
 )
 from hwnas.measurement import Measurement, MeasurementFailure, MeasurementProtocol, MeasurementStore, measure
-from hwnas.network import NetworkFile, write_onnx
+from hwnas.network import NetworkFile, reference_graph, write_network, write_onnx
 from hwnas.space import get_space
 from tests.device.adb_daemon.waiting import names_in, wait_until
 
@@ -438,7 +438,8 @@ def test_benchmark_model_is_asked_in_its_own_words(phone, benchmark_model, tflit
         )
         assert "--use_gpu=false --use_nnapi=false" in asked
         assert len(block) == 300
-        assert block.conditions.extra["estimated_from"] == "benchmark_model: 3 runs of 69"
+        assert block.conditions.extra["estimated_from"] == "benchmark_model's figures of 69 inferences at a time"
+        assert block.conditions.extra["estimated_runs"] == 3
         assert session.peak_memory_bytes == 46_500_000
         session.close()
     assert networks_on(phone) == []
@@ -450,6 +451,9 @@ def test_measuring_with_benchmark_model_estimates_the_p99_by_the_median_of_maxim
     assert isinstance(found, Measurement), found.error
     assert found.p50_ms == pytest.approx(1.0, rel=0.02)
     assert found.p99_ms == pytest.approx(2.05, rel=0.02)
+    assert found.estimated_from == "benchmark_model's figures of 69 inferences at a time"
+    assert MeasurementStore(store).get(found.id) == found
+    assert found.to_json()["estimated_from"] == found.estimated_from
 
 
 @pytest.mark.parametrize("newer", [True, False])
@@ -480,6 +484,23 @@ def test_older_builds_tell_less():
     for text in ("", "count=50 first=1 curr=1 min=1 max=1 avg=1 std=0", "count=69 curr=1"):
         with pytest.raises(MeasurementError, match="told nothing of 69"):
             read_output(text, "network")
+
+
+def test_litert_over_adb_has_its_reference_network_beside_it(profile, digits, store, tmp_path):
+    from importlib.metadata import PackageNotFoundError, files
+
+    try:
+        (library,) = [entry.locate() for entry in files("ai-edge-litert") if entry.name == "libLiteRt.so"]
+    except PackageNotFoundError:
+        pytest.skip("ai-edge-litert is not installed")
+    network = write_network(reference_graph(), tmp_path / "network", frozenset({"tflite"}))
+    made = profile("pixel7-lite", runtime="litert", transport_options={"library": str(library)})
+    protocol = MeasurementProtocol.for_device(made, samples=100, processes=1, budget_s=10.0)
+    (found,) = measure([network], made, store=MeasurementStore(store), protocol=protocol)
+    assert isinstance(found, Measurement), found.error
+    assert found.estimated_from is None
+    trace = MeasurementStore(store).trace(found.id)
+    assert all(block.reference_before_ns.size == protocol.reference == 20 for block in trace.blocks)
 
 
 def test_the_formats_are_told_apart(benchmark_model, reference):

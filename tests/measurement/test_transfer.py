@@ -46,6 +46,16 @@ def measured(traces, make_trace, make_block):
     ]
 
 
+def test_an_estimate_stays_marked(store, other, traces, make_trace, make_block, tmp_path):
+    state = dataclasses.replace(STATE, extra={"estimated_from": "maxima"})
+    made = traces.add(make_trace([make_block([5, 6, 7], conditions=state), make_block([5, 6, 7], conditions=STATE)]))
+    assert made.estimated_from == "maxima"
+    for name in ("out.parquet", "out.csv"):
+        export_measurements(store, tmp_path / name)
+        import_measurements(other, tmp_path / name)
+        assert [item.estimated_from for item in MeasurementStore(other).list()] == ["maxima"]
+
+
 def without_id(measurement, **more):
     return dataclasses.replace(measurement, id=None, **more)
 

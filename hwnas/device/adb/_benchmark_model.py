@@ -20,84 +20,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwnas.device._runtime import Block
-from hwnas.device.adb._files import sha256_of
-from hwnas.device.adb._onphone import PhoneRuntime, describe_files, ended_error
+from hwnas.device.adb._onphone import ended_error
+from hwnas.device.adb._tool import ToolRuntime, ToolSession
 from hwnas.errors import MeasurementError, NetworkError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from hwnas._deadline import Deadline
-    from hwnas.device._device import Device
-    from hwnas.network import NetworkFile
 
 RUNS = 69  # so that the maximum is a median-unbiased estimate of the p99
 FIGURES = 100
+ESTIMATED_FROM = f"benchmark_model's figures of {RUNS} inferences at a time"
 _WARM_UP = 10
 _LINE = re.compile(r"^.*?count=(\d+) (.*)$", re.MULTILINE)
 _WORD = re.compile(r"(\w+)=([0-9.eE+]+)")
 _PEAK = re.compile(r"overall=([0-9.]+)")
 
 
-class BenchmarkModelRuntime(PhoneRuntime):
-    """See `Runtime`."""
+class BenchmarkModelSession(ToolSession):
+    """See `ToolSession`."""
 
-    provider = "cpu"
-
-    def versions(self, *, deadline: Deadline) -> Mapping[str, str]:
-        """Return the program by its hash; nothing is sent."""
-        deadline.check("reading the program")
-        files = self.files()
-        return describe_files(files, [sha256_of(file) for file in files])
-
-    def open(self, device: Device, network: NetworkFile, *, deadline: Deadline) -> BenchmarkModelSession:
-        """Return a session: the network lies on the phone, and runs once to show that it can."""
-        if self.profile.batch != 1:
-            raise NetworkError("benchmark_model takes no batch size", "use hwnas-runner for other batches than 1")
-        folder = self.install(device, deadline=deadline)
-        remote = self.send(network, deadline=deadline)
-        session = BenchmarkModelSession(self, device, str(network.path), folder, remote)
-        try:
-            session.run(1, deadline=deadline)
-        except BaseException:
-            session.close()
-            raise
-        return session
-
-    def command(self, folder: str, remote: str) -> list[str]:
-        """Return the command that runs a network."""
-        flags = {
-            "graph": remote,
-            "num_runs": RUNS,
-            "min_secs": 0,
-            "warmup_runs": _WARM_UP,
-            "warmup_min_secs": 0,
-            "num_threads": self.profile.threads,
-            "use_xnnpack": str(self.provider in ("cpu", "xnnpack")).lower(),
-            "use_gpu": str(self.provider == "gpu").lower(),
-            "use_nnapi": str(self.provider == "nnapi").lower(),
-        }
-        words = [f"--{name}={value}" for name, value in flags.items()]
-        return ["env", f"LD_LIBRARY_PATH={folder}", *self.taskset(), f"{folder}/{self.files()[0].name}", *words]
-
-
-class BenchmarkModelSession:
-    """One network on the phone; see `Session`."""
-
-    stays_loaded = False
-    baseline_memory_bytes = None
-
-    def __init__(self, runtime: BenchmarkModelRuntime, device: Device, what: str, folder: str, remote: str) -> None:
-        """Take over a network that was sent."""
-        self._runtime = runtime
-        self._device = device
-        self._what = what
-        self._folder = folder
-        self._remote = remote
-        self._closed = False
-        self.peak_memory_bytes: int | None = None
+    _runtime: BenchmarkModelRuntime
 
     def run(self, n: int, *, deadline: Deadline) -> Block:
         """Return figures of at least `n` inferences, in whole hundreds; the median alone where `n` is 1."""
@@ -108,15 +52,9 @@ class BenchmarkModelSession:
         if n == 1:
             figures = np.array([int(np.median(figures))])
         marked = dataclasses.replace(
-            conditions, extra={**conditions.extra, "estimated_from": f"benchmark_model: {len(runs)} runs of {RUNS}"}
+            conditions, extra={**conditions.extra, "estimated_from": ESTIMATED_FROM, "estimated_runs": len(runs)}
         )
         return Block(figures, None, None, started_at, marked)
-
-    def close(self) -> None:
-        """Remove the network from the phone. A second call does nothing; never raises."""
-        if not self._closed:
-            self._closed = True
-            self._runtime.discard(self._remote)
 
     def _once(self, deadline: Deadline) -> RunFigures:
         argv = self._runtime.command(self._folder, self._remote)
@@ -132,6 +70,29 @@ class BenchmarkModelSession:
         if peak is not None:
             self.peak_memory_bytes = int(float(peak[1]) * 1e6)
         return read_output(text, self._what)
+
+
+class BenchmarkModelRuntime(ToolRuntime):
+    """See `ToolRuntime`."""
+
+    program = "benchmark_model"
+    session = BenchmarkModelSession
+
+    def command(self, folder: str, remote: str) -> list[str]:
+        """Return the command that runs a network."""
+        flags = {
+            "graph": remote,
+            "num_runs": RUNS,
+            "min_secs": 0,
+            "warmup_runs": _WARM_UP,
+            "warmup_min_secs": 0,
+            "num_threads": self.profile.threads,
+            "use_xnnpack": str(self.provider in ("cpu", "xnnpack")).lower(),
+            "use_gpu": str(self.provider == "gpu").lower(),
+            "use_nnapi": str(self.provider == "nnapi").lower(),
+        }
+        options = [f"--{name}={value}" for name, value in flags.items()]
+        return [*self.words(folder), *options]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

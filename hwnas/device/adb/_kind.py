@@ -108,8 +108,7 @@ def _make_litert(profile: DeviceProfile, transport: Transport) -> Runtime:
 def _runtimes() -> Mapping[str, RuntimeKind]:
     return {
         "onnxruntime": RuntimeKind("onnxruntime", ONNXRUNTIME_OPTIONS, _make_onnxruntime),
-        # There is no writer of a reference network for it.
-        "litert": RuntimeKind("litert", LiteRtOptions, _make_litert, protocol={"reference": 0}),
+        "litert": RuntimeKind("litert", LiteRtOptions, _make_litert, formats=frozenset({"tflite"})),
     }
 
 

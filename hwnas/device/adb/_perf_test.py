@@ -13,75 +13,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwnas.device._runtime import Block
-from hwnas.device.adb._files import sha256_of
 from hwnas.device.adb._install import FOLDER
-from hwnas.device.adb._onphone import PhoneRuntime, describe_files, ended_error
+from hwnas.device.adb._onphone import ended_error
+from hwnas.device.adb._tool import ToolRuntime, ToolSession
 from hwnas.errors import MeasurementError, NetworkError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from hwnas._deadline import Deadline
-    from hwnas.device._device import Device
-    from hwnas.network import NetworkFile
 
 _WARM_UP = 20
 _LEVELS = {"none": "0", "basic": "1", "extended": "2", "all": "99"}
 _FIELDS = 5
 
 
-class PerfTestRuntime(PhoneRuntime):
-    """See `Runtime`."""
+class PerfTestSession(ToolSession):
+    """See `ToolSession`."""
 
-    level = "all"
-    provider = "cpu"
-    spinning = True
-
-    def versions(self, *, deadline: Deadline) -> Mapping[str, str]:
-        """Return program and libraries by their hashes; nothing is sent."""
-        deadline.check("reading the program")
-        files = self.files()
-        return describe_files(files, [sha256_of(file) for file in files])
-
-    def open(self, device: Device, network: NetworkFile, *, deadline: Deadline) -> PerfTestSession:
-        """Return a session: the network lies on the phone, and runs once to show that it can."""
-        if self.profile.batch != 1:
-            raise NetworkError("onnxruntime_perf_test takes no batch size", "use hwnas-runner for other batches than 1")
-        folder = self.install(device, deadline=deadline)
-        remote = self.send(network, deadline=deadline)
-        session = PerfTestSession(self, device, str(network.path), folder, remote)
-        try:
-            session.run(1, deadline=deadline)
-        except BaseException:
-            session.close()
-            raise
-        return session
-
-    def command(self, folder: str, remote: str, result: str, runs: int) -> list[str]:
-        """Return the command that runs a network and writes `result`."""
-        threads = str(self.profile.threads)
-        return [
-            *("env", f"LD_LIBRARY_PATH={folder}", *self.taskset(), f"{folder}/{self.files()[0].name}"),
-            *("-m", "times", "-r", str(runs), "-I", "-x", threads, "-y", "1", "-o", _LEVELS[self.level]),
-            *("-e", self.provider, *(() if self.spinning else ("-D",)), remote, result),
-        ]
-
-
-class PerfTestSession:
-    """One network on the phone; see `Session`."""
-
-    stays_loaded = False
-    baseline_memory_bytes = None
-
-    def __init__(self, runtime: PerfTestRuntime, device: Device, what: str, folder: str, remote: str) -> None:
-        """Take over a network that was sent."""
-        self._runtime = runtime
-        self._device = device
-        self._what = what
-        self._folder = folder
-        self._remote = remote
-        self._closed = False
-        self.peak_memory_bytes: int | None = None
+    _runtime: PerfTestRuntime
 
     def run(self, n: int, *, deadline: Deadline) -> Block:
         """Return the times of `n` inferences in a row, after a warm-up that does not count; see `Session.run`."""
@@ -108,11 +56,23 @@ class PerfTestSession:
         samples = np.rint(np.array(seconds[-n:]) * 1e9).astype(np.int64)
         return Block(samples, None, None, started_at, conditions)
 
-    def close(self) -> None:
-        """Remove the network from the phone. A second call does nothing; never raises."""
-        if not self._closed:
-            self._closed = True
-            self._runtime.discard(self._remote)
+
+class PerfTestRuntime(ToolRuntime):
+    """See `ToolRuntime`."""
+
+    program = "onnxruntime_perf_test"
+    session = PerfTestSession
+    level = "all"
+    spinning = True
+
+    def command(self, folder: str, remote: str, result: str, runs: int) -> list[str]:
+        """Return the command that runs a network and writes `result`."""
+        threads = str(self.profile.threads)
+        return [
+            *(*self.words(folder), "-m", "times", "-r", str(runs), "-I"),
+            *("-x", threads, "-y", "1", "-o", _LEVELS[self.level]),
+            *("-e", self.provider, *(() if self.spinning else ("-D",)), remote, result),
+        ]
 
 
 def read_result(text: str, what: str) -> tuple[list[float], int]:
