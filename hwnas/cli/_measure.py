@@ -1,8 +1,7 @@
-"""`hwnas measure`: the latency of networks on a device."""
+"""`hwnas measure`: the latency of networks on a device, or on several at once."""
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,24 +10,24 @@ import typer
 
 from hwnas.cli import _output
 from hwnas.cli._options import Json, settings
-from hwnas.errors import ConfigError, StoppedError
+from hwnas.errors import ConfigError, HwnasError, StoppedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from hwnas.device import Device
-    from hwnas.measurement import Measurement, MeasurementEvent, MeasurementFailure
-    from hwnas.network import NetworkFile
-    from hwnas.space import Architecture
+    from hwnas.cli._measuring import Request, Results
+    from hwnas.device import DeviceProfile
 
-_CONNECT_S = 30.0
 _NOTHING_DONE = 2
 _PART_DONE = 3
 
 
 def measure(
     context: typer.Context,
-    device: Annotated[str, typer.Argument(metavar="DEVICE", help="The device's name, as `hwnas device list` has it.")],
+    device: Annotated[
+        str | None,
+        typer.Argument(metavar="DEVICE", help="The device's name, as `hwnas device list` has it.", show_default=False),
+    ] = None,
     networks: Annotated[
         list[Path] | None,
         typer.Argument(metavar="NETWORK...", help="Network files, as .onnx or .tflite.", show_default=False),
@@ -52,6 +51,14 @@ def measure(
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="Another setting of the protocol; may be given several times."),
     ] = None,
+    devices: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--device",
+            metavar="NAME",
+            help="Instead of DEVICE: one of several that measure side by side; may be given several times.",
+        ),
+    ] = None,
     again: Annotated[bool, typer.Option("--again", help="Measure what is known once more.")] = False,
     wait: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for a device that is in use.")
@@ -60,36 +67,74 @@ def measure(
 ) -> None:
     """Measure the p50 and p99 latency of networks on a device, each with its 95 % interval and a verdict.
 
-    What is known already comes from the store. After Ctrl-C, or a crash, the same command goes on where it was.
+    What is known already comes from the store. After Ctrl-C, or a crash, the same command goes on where it was. With
+    several devices (--device A --device B NETWORK...) each has a worker of its own; one that drops out stops no other.
     """
-    from hwnas._deadline import Deadline
-    from hwnas.device import Device, DeviceRegistry
-    from hwnas.measurement import MeasurementProtocol, MeasurementStore
-    from hwnas.measurement import measure as measure_networks
+    from hwnas.cli._measuring import as_json, measure_on
+    from hwnas.device import DeviceRegistry
+    from hwnas.measurement import MeasurementStore
 
     chosen = settings(context)
-    profile = DeviceRegistry(chosen.workspace()).get(device)
-    rules = MeasurementProtocol.for_device(profile, **_overrides(samples, precision, protocol))
-    _check_which(networks, space)
-    with (
-        Device.open(profile, deadline=Deadline.after(_CONNECT_S)) as opened,
-        _networks(networks or [], space, count, seed, opened) as (files, architectures),
-        chosen.store() as store,
-        progress(len(files)) as listen,
-        stoppable() as stop,
-    ):
-        results = measure_networks(
-            files,
-            opened,
-            store=MeasurementStore(store),
-            protocol=rules,
-            again=again,
-            architectures=architectures,
-            wait_s=wait,
-            on_progress=listen,
-            cancelled=stop,
+    names, paths = _names(device, devices, networks)
+    registry = DeviceRegistry(chosen.workspace())
+    profiles = [registry.get(name) for name in names]
+    request = _request(
+        profiles, paths, space, _overrides(samples, precision, protocol), (count, seed), again=again, wait_s=wait
+    )
+    with chosen.store() as store, stoppable() as stop:
+        found = measure_on(profiles, request, MeasurementStore(store), stop)
+    if json:
+        _output.emit(as_json(found))
+    else:
+        _show(found)
+    _end(found)
+
+
+def _names(device: str | None, devices: list[str] | None, networks: list[Path] | None) -> tuple[list[str], list[Path]]:
+    """Return the devices' names and the paths of networks; after `--device`, all that stands free is a network."""
+    if not devices:
+        if device is None:
+            raise ConfigError("which device?", "name one: hwnas measure DEVICE NETWORK...; see hwnas device list")
+        return [device], networks or []
+    repeated = sorted({name for name in devices if devices.count(name) > 1})
+    if repeated:
+        raise ConfigError(f"a device is named twice: {', '.join(repeated)}", "name each once")
+    return devices, [*([Path(device)] if device is not None else []), *(networks or [])]
+
+
+def _request(
+    profiles: Sequence[DeviceProfile],
+    paths: Sequence[Path],
+    space: str | None,
+    overrides: Mapping[str, Any],
+    sampling: tuple[int, int],
+    *,
+    again: bool,
+    wait_s: float,
+) -> Request:
+    """Return what is to be measured; what is wrong with the words is said before a device is asked for anything."""
+    from hwnas.cli._measuring import Request
+    from hwnas.measurement import MeasurementProtocol
+    from hwnas.network import NetworkFile
+    from hwnas.space import load_space
+
+    protocols = {profile.name: MeasurementProtocol.for_device(profile, **overrides) for profile in profiles}
+    if bool(paths) == (space is not None):
+        raise ConfigError(
+            "which networks?" if space is None else "network files and --space are two things to measure",
+            "name network files, or a space with --space",
         )
-    _report(results, json=json)
+    if space is not None:
+        load_space(space)
+    return Request(
+        files=tuple(NetworkFile.load(path) for path in paths),
+        space=space,
+        count=sampling[0],
+        seed=sampling[1],
+        protocols=protocols,
+        again=again,
+        wait_s=wait_s,
+    )
 
 
 def _overrides(samples: int | None, precision: str | None, protocol: list[str] | None) -> dict[str, Any]:
@@ -115,47 +160,6 @@ def share(text: str) -> float:
         raise ConfigError(f"--precision {text!r}: not a share", "say 5% or 0.05") from exc
 
 
-def _check_which(paths: Sequence[Path] | None, space: str | None) -> None:
-    if bool(paths) == (space is not None):
-        raise ConfigError(
-            "which networks?" if space is None else "network files and --space are two things to measure",
-            "name network files, or a space with --space",
-        )
-
-
-@contextmanager
-def _networks(
-    paths: Sequence[Path], space: str | None, count: int, seed: int, device: Device
-) -> Iterator[tuple[list[NetworkFile], list[Architecture] | None]]:
-    """Hand out the network files to measure, and of a space's networks the architectures."""
-    from hwnas.network import NetworkFile
-
-    if space is None:
-        yield [NetworkFile.load(path) for path in paths], None
-        return
-    with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
-        yield _sampled(space, count, seed, device, Path(folder))
-
-
-def _sampled(
-    source: str, count: int, seed: int, device: Device, folder: Path
-) -> tuple[list[NetworkFile], list[Architecture]]:
-    """Write networks of a space in a format that the device runs."""
-    import numpy as np
-
-    from hwnas.network import write_network
-    from hwnas.space import load_space
-
-    space = load_space(source)
-    architectures = space.sample(count, np.random.default_rng(seed))
-    formats, batch = device.runtime.formats, device.profile.batch
-    files = [
-        write_network(space.graph(item), folder / item.id, formats, batch=batch, name=f"{space.name}-{item.id[:8]}")
-        for item in architectures
-    ]
-    return files, architectures
-
-
 @contextmanager
 def stoppable() -> Iterator[Any]:
     """Hand out the event that Ctrl-C sets, and say afterwards that what was measured is kept."""
@@ -168,87 +172,35 @@ def stoppable() -> Iterator[Any]:
         raise StoppedError(exc.message, "what was measured is stored; the same command goes on with the rest") from exc
 
 
-@contextmanager
-def progress(total: int) -> Iterator[Callable[[MeasurementEvent], None]]:
-    """Show a bar on a terminal, and elsewhere a line for each network that is done."""
-    from hwnas.measurement import BlockMeasured, NetworkFailed, NetworkMeasured, Waiting
-
-    done = 0
-
-    def told(event: MeasurementEvent) -> None:
-        nonlocal done
-        match event:
-            case NetworkMeasured():
-                done += 1
-                if not console.is_terminal:
-                    known = ", known" if event.known else ""
-                    _output.note(f"{done} of {total}: {_figures(event.measurement)}{known}")
-            case NetworkFailed():
-                done += 1
-                failure = event.failure
-                _output.warn(f"{failure.network_name}: {failure.error.message}", failure.error.hint)
-            case Waiting():
-                _output.note(f"waiting for {event.who}")
-            case _:
-                pass
-
-    console = _output.human()
-    if not console.is_terminal:
-        yield told
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True) as bars:
-        task = bars.add_task("", total=total)
-
-        def listen(event: MeasurementEvent) -> None:
-            told(event)
-            if isinstance(event, BlockMeasured):
-                from rich.markup import escape
-
-                text = f"{event.network_name}: {event.samples} of {event.wanted} samples"
-                bars.update(task, description=escape(text))
-            bars.update(task, completed=done)
-
-        yield listen
-
-
-def _figures(measurement: Measurement) -> str:
-    from hwnas.cli._measurements import interval, milliseconds
-
-    return (
-        f"{measurement.network_name}: p50 {milliseconds(measurement.p50_ms)} ms, p99 "
-        f"{milliseconds(measurement.p99_ms)} ms ({interval(measurement.p99)}), {measurement.verdict}"
-    )
-
-
-def _report(results: Sequence[Measurement | MeasurementFailure], *, json: bool) -> None:
+def _show(found: Mapping[str, Results | HwnasError]) -> None:
     from hwnas.cli._measurements import measurement_table
     from hwnas.measurement import Measurement
 
+    results = [item for outcome in found.values() if not isinstance(outcome, HwnasError) for item in outcome]
     measured = [result for result in results if isinstance(result, Measurement)]
-    failed = [result for result in results if not isinstance(result, Measurement)]
-    if json:
-        failures = [
-            {
-                "network_name": failure.network_name,
-                "network_hash": failure.network_hash,
-                "architecture_id": failure.architecture_id,
-                "device": failure.device,
-                "error": failure.error.message,
-                "hint": failure.error.hint,
-            }
-            for failure in failed
-        ]
-        _output.emit({"measurements": [measurement.to_json() for measurement in measured], "failures": failures})
-    elif measured:
-        _output.show(measurement_table(measured))
-        for measurement in measured:
-            if measurement.estimated_from:
-                _output.note(f"{measurement.network_name}: the p99 is an estimate, from {measurement.estimated_from}")
-            for reason in measurement.reasons:
-                _output.note(f"{measurement.network_name}: {reason}")
+    if not measured:
+        return
+    _output.show(measurement_table(measured))
+    for measurement in measured:
+        where = f"{measurement.device}, " if len(found) > 1 else ""
+        name = f"{where}{measurement.network_name}"
+        if measurement.estimated_from:
+            _output.note(f"{name}: the p99 is an estimate, from {measurement.estimated_from}")
+        for reason in measurement.reasons:
+            _output.note(f"{name}: {reason}")
+
+
+def _end(found: Mapping[str, Results | HwnasError]) -> None:
+    """Say what could not be measured, and exit with the code for it: 3 where something was, 2 where nothing was."""
+    from hwnas.measurement import Measurement
+
+    outcomes = [outcome for outcome in found.values() if not isinstance(outcome, HwnasError)]
+    results = [item for outcome in outcomes for item in outcome]
+    failed = sum(not isinstance(item, Measurement) for item in results)
+    lost = len(found) - len(outcomes)
     if failed:
-        _output.note(f"{len(failed)} of {_output.plural(len(results), 'network')} could not be measured")
-        raise typer.Exit(_PART_DONE if measured else _NOTHING_DONE)
+        _output.note(f"{failed} of {_output.plural(len(results), 'network')} could not be measured")
+    if lost:
+        _output.note(f"nothing was measured on {lost} of {_output.plural(len(found), 'device')}")
+    if failed or lost:
+        raise typer.Exit(_PART_DONE if failed < len(results) else _NOTHING_DONE)

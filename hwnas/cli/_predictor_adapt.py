@@ -92,7 +92,8 @@ def adapt_to_measured(
 ) -> None:
     from hwnas._deadline import Deadline
     from hwnas.cli._device import assignments
-    from hwnas.cli._measure import progress, share, stoppable
+    from hwnas.cli._measure import share, stoppable
+    from hwnas.cli._measuring import progress
     from hwnas.device import Device, DeviceRegistry
     from hwnas.measurement import MeasurementProtocol, MeasurementStore
     from hwnas.predictor import adapt_by_measuring, graph_features
@@ -105,7 +106,7 @@ def adapt_to_measured(
     with (
         Device.open(profile, deadline=Deadline.after(_CONNECT_S)) as opened,
         chosen.store() as store,
-        progress(samples) as listen,
+        progress([name], total=samples) as listener,
         stoppable() as stop,
     ):
         done = adapt_by_measuring(
@@ -118,7 +119,7 @@ def adapt_to_measured(
             metric=cast("Any", f"{metric}_ms"),
             protocol=rules,
             wait_s=wait,
-            on_progress=listen,
+            on_progress=listener(name),
             on_step=_tell if tolerance is not None else lambda _step: None,
             cancelled=stop,
         )

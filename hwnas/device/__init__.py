@@ -2,6 +2,7 @@
 
 from hwnas.device._conditions import Conditions, DeviceFacts
 from hwnas.device._device import Device, check_profile
+from hwnas.device._fleet import on_each
 from hwnas.device._kinds import (
     Probe,
     RuntimeKind,
@@ -34,6 +35,7 @@ __all__ = [
     "check_profile",
     "checked_options",
     "cpus_from_mask",
+    "on_each",
     "runtime_kind",
     "transport_kind",
     "transport_names",

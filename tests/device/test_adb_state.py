@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from hwnas._deadline import Deadline
-from hwnas.device import Device, DeviceProfile, DeviceRegistry, transport_names
-from hwnas.device.adb import AdbProbe, clean, on_each, restore, tune, tuned
+from hwnas.device import Device, DeviceProfile, DeviceRegistry, on_each, transport_names
+from hwnas.device.adb import AdbProbe, clean, restore, tune, tuned
 from hwnas.errors import ConfigError, DeviceConnectionError, DeviceError
 from tests.device.adb_daemon import LoopbackDevice
 from tests.device.adb_daemon.waiting import wait_until

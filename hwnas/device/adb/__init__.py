@@ -1,6 +1,5 @@
 """Android phones through ADB: two routes to them, what runs networks there, and their state."""
 
-from hwnas.device.adb._fleet import on_each
 from hwnas.device.adb._kind import KIND, LiteRtOptions, open_transport, options_of
 from hwnas.device.adb._options import AdbOptions
 from hwnas.device.adb._probe import AdbProbe
@@ -15,7 +14,6 @@ __all__ = [
     "LiteRtOptions",
     "RemoteProcess",
     "clean",
-    "on_each",
     "open_transport",
     "options_of",
     "restore",

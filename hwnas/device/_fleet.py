@@ -1,8 +1,8 @@
-"""Several phones at once: one worker a phone; one that fails stops no other."""
+"""Several devices at once: one worker a device; one that fails stops no other."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import threading
 from typing import TYPE_CHECKING, TypeVar
 
 from hwnas.device._kinds import transport_kind
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+_LOOK_S = 0.5  # how often the caller's thread wakes, so that signals reach it
+
 
 def on_each(profiles: Sequence[DeviceProfile], work: Callable[[DeviceProfile], T]) -> dict[str, T | HwnasError]:
     """Return what `work` returned for each profile by its name, or the error that it raised there.
 
     Devices work side by side. Profiles of one device, which cannot be used at the same time, come one after the other.
+    A `KeyboardInterrupt` ends the call at once; what the workers do then ends with the process.
 
     Args:
         profiles: where to work.
@@ -34,24 +37,27 @@ def on_each(profiles: Sequence[DeviceProfile], work: Callable[[DeviceProfile], T
     groups: dict[str, list[DeviceProfile]] = {}
     for profile in profiles:
         groups.setdefault(transport_kind(profile.transport).lock_key(profile), []).append(profile)
+    found: dict[str, T | HwnasError] = {}
+    faults: list[BaseException] = []
 
-    def one_device(group: list[DeviceProfile]) -> list[T | HwnasError]:
-        return [_attempt(work, profile) for profile in group]
+    def one_device(group: list[DeviceProfile]) -> None:
+        for profile in group:
+            try:
+                found[profile.name] = work(profile)
+            except HwnasError as exc:
+                found[profile.name] = exc
+            except BaseException as exc:  # noqa: BLE001  # raised again in the caller's thread
+                faults.append(exc)
 
-    if not groups:
-        return {}
-    with ThreadPoolExecutor(len(groups), thread_name_prefix="device") as workers:
-        results = list(workers.map(one_device, groups.values()))
-    found = {
-        profile.name: result
-        for group, outcomes in zip(groups.values(), results, strict=True)
-        for profile, result in zip(group, outcomes, strict=True)
-    }
+    workers = [
+        threading.Thread(target=one_device, args=(group,), name=f"device {group[0].name}", daemon=True)
+        for group in groups.values()
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        while worker.is_alive():
+            worker.join(_LOOK_S)
+    if faults:
+        raise faults[0]
     return {name: found[name] for name in names}
-
-
-def _attempt(work: Callable[[DeviceProfile], T], profile: DeviceProfile) -> T | HwnasError:
-    try:
-        return work(profile)
-    except HwnasError as exc:
-        return exc
