@@ -11,8 +11,11 @@ Latencies are told as logarithms.
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ax.api.client import Client
@@ -34,6 +37,7 @@ class AxMethod:
     def __init__(self, problem: Problem, seed: int, method: Literal["fast", "quality"]) -> None:
         """Describe the experiment."""
         set_ax_logger_levels(logging.ERROR)
+        _compile_kernel()
         self._problem = problem
         self._client = Client(random_seed=seed)
         self._client.configure_experiment(parameters=[_config(p) for p in problem.space.parameters])
@@ -70,6 +74,24 @@ class AxMethod:
             told = {o.name: o.score(v) for o, v in zip(self._problem.objectives, row, strict=True)}
             self._client.complete_trial(index, raw_data=told)
         self._asked = []
+
+
+def _compile_kernel() -> None:
+    """Let BoTorch compile its kernel for the acquisition, once and outside of what is timed.
+
+    It would do so at the first use, and wait for ever where a killed process has left its lock. Here a lock that dies
+    with its process is held meanwhile, in a folder of the benchmark's own; so a lock that lies there is a dead one's.
+    """
+    folder = Path(__file__).resolve().parents[2] / "build" / "torch-extensions"
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["TORCH_EXTENSIONS_DIR"] = str(folder)
+    with (folder / "turn").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        for left in folder.glob("*/lock"):
+            left.unlink()
+        from botorch.acquisition.multi_objective import logei
+
+        logei._try_load_fused_kernel()  # noqa: SLF001  there is no public name
 
 
 def default(problem: Problem, seed: int) -> AxMethod:

@@ -88,22 +88,29 @@ class Surrogate:
 
     def inverse_lengthscales(self) -> Float[np.ndarray, " d"]:
         """Return the median over the samples of 1 / length scale, by column: how much each column matters."""
+        return np.asarray(np.median(self.inverse_lengthscale_samples(), axis=0), dtype=np.float64)
+
+    def inverse_lengthscale_samples(self) -> Float[np.ndarray, "h d"]:
+        """Return 1 / length scale by sample and column."""
         kernel = getattr(self.model.covar_module, "base_kernel", self.model.covar_module)
         lengthscale = kernel.lengthscale.detach().reshape(-1, self.X.shape[-1])
-        return np.asarray((1.0 / lengthscale).median(dim=0).values.numpy(), dtype=np.float64)
+        return np.asarray((1.0 / lengthscale).numpy(), dtype=np.float64)
 
     def leave_one_out(self) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-        """Return mean and variance of each observation given all others, hyperparameters kept.
+        """Return mean and variance of each observation given all others, mixed over the hyperparameters' samples."""
+        means, variances = self.leave_one_out_samples()
+        mixed = means.mean(axis=0)
+        return mixed, (variances + means**2).mean(axis=0) - mixed**2
+
+    def leave_one_out_samples(self) -> tuple[Float[np.ndarray, "h n"], Float[np.ndarray, "h n"]]:
+        """Return mean and variance of each observation given all others, by sample; hyperparameters are kept.
 
         In closed form from the inverse of the covariance (Rasmussen and Williams, "Gaussian Processes for Machine
-        Learning", 2006, section 5.4.2), and mixed over the samples of the hyperparameters.
+        Learning", 2006, section 5.4.2). The variance is that of an observation, noise included.
         """
-        precision = torch.cholesky_inverse(self.L).diagonal(dim1=-2, dim2=-1)  # h x n
-        Y = torch.as_tensor(self.data.Y)
-        mean = Y - self.alpha / precision
-        mixed = mean.mean(dim=0)
-        variance = (1.0 / precision + mean.square()).mean(dim=0) - mixed.square()
-        return mixed.numpy(), variance.numpy()
+        precision = torch.cholesky_inverse(self.L).diagonal(dim1=-2, dim2=-1)
+        means = torch.as_tensor(self.data.Y) - self.alpha / precision
+        return means.numpy(), (1.0 / precision).numpy()
 
 
 def fit_surrogate(data: OutcomeData, settings: SaasSettings, seed: int) -> Surrogate:
@@ -128,6 +135,21 @@ def fit_surrogate(data: OutcomeData, settings: SaasSettings, seed: int) -> Surro
                 notice or f"{name}: the SAAS fit failed ({reason}); a fit at the maximum a posteriori is used instead"
             )
     return _condition(data, "prior", f"{notice}, and as that failed too, its prior's hyperparameters", seed)
+
+
+def fit_map(data: OutcomeData, seed: int) -> Surrogate:
+    """Return a `SingleTaskGP` at the maximum of its posterior: what SAAS is compared with. It does not fail on numbers.
+
+    Args:
+        data: what to fit; at least one trial.
+        seed: for the restarts.
+    """
+    if data.is_flat:
+        return _condition(data, "prior", "", seed)
+    try:
+        return _condition(data, "map", "", seed)
+    except _numerical_failures():
+        return _condition(data, "prior", f"{data.objective.name}: the fit failed; its prior is used", seed)
 
 
 def _condition(
