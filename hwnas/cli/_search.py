@@ -149,6 +149,31 @@ def front(context: typer.Context, name: Name, json: Json = False) -> None:
     write_report(summary, workspace)
 
 
+@app.command()
+def diagnose(context: typer.Context, name: Name, json: Json = False) -> None:
+    """Say how well a study's models predict what they have not seen, and which parameters matter.
+
+    Each trial is predicted from all others, by the search's model (SAAS) and by a plain Gaussian process. It takes as
+    long as the fits of one batch, and writes diagnosis.png and diagnosis.json to searches/NAME. With --json nothing is
+    written to files.
+    """
+    from hwnas.cli._diagnosis import judge, show_diagnosis
+    from hwnas.report import diagnosis_data, write_diagnosis
+    from hwnas.search import Study
+
+    workspace = settings(context).workspace()
+    with settings(context).store() as store:
+        study = Study.load(store, name)
+        summary, proposals = _summary(store, name), study.proposals()
+        outcomes = judge(study)
+    if json:
+        _output.emit(diagnosis_data(summary, outcomes, proposals))
+        return
+    show_diagnosis(outcomes)
+    for path in write_diagnosis(summary, outcomes, proposals, _folder(workspace, name)):
+        _output.note(f"wrote {path}")
+
+
 @contextmanager
 def _watched(
     context: typer.Context, name: str, objectives: Sequence[Objective], *, fresh: bool = False
@@ -207,15 +232,21 @@ def write_report(summary: StudySummary, workspace: Workspace) -> list[Path]:
     """
     from hwnas.report import write_front_json, write_front_png
 
-    folder = workspace.searches / summary.name
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as exc:
-        raise HwnasError(f"cannot make {folder}: {exc.strerror or exc}", "check the folder's permissions") from exc
+    folder = _folder(workspace, summary.name)
     paths = [write_front_png(summary, folder / "front.png"), write_front_json(summary, folder / "front.json")]
     for path in paths:
         _output.note(f"wrote {path}")
     return paths
+
+
+def _folder(workspace: Workspace, name: str) -> Path:
+    """Return a study's folder, made where it is not there."""
+    folder = workspace.searches / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise HwnasError(f"cannot make {folder}: {exc.strerror or exc}", "check the folder's permissions") from exc
+    return folder
 
 
 def _summary(store: Store, name: str) -> StudySummary:

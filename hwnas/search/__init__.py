@@ -30,6 +30,7 @@ from a study file, with devices and trainings, and `optimize` is that loop for a
 from hwnas.search._config import AutoSettings, SaasSettings, SearchSettings, StudyConfig, load_study_config
 from hwnas.search._counts import LatencyCounts, latency_counts
 from hwnas.search._devices import DeviceMeasurer
+from hwnas.search._diagnosis import LeaveOneOut, OutcomeDiagnosis, diagnose
 from hwnas.search._events import (
     BatchProposed,
     Event,
@@ -73,10 +74,12 @@ __all__ = [
     "LatencyCounts",
     "LatencyForeseen",
     "LatencySettled",
+    "LeaveOneOut",
     "MeasurementProgress",
     "Measurer",
     "NetworkSource",
     "Objective",
+    "OutcomeDiagnosis",
     "PhaseStarted",
     "Progress",
     "ProposalRecord",
@@ -101,6 +104,7 @@ __all__ = [
     "Value",
     "ValueRecorded",
     "Warned",
+    "diagnose",
     "is_at_work",
     "latency_counts",
     "load_study_config",

@@ -1,18 +1,22 @@
 """How well the surrogates of a study know what they are to predict: leave-one-out, beside a plain Gaussian process.
 
-Each observation is predicted from all others, hyperparameters kept, in closed form (Rasmussen and Williams, "Gaussian
-Processes for Machine Learning", 2006, section 5.4.2), and mixed over the samples of the hyperparameters. Beside the
-fully Bayesian SAAS model stands a Gaussian process at the maximum of its posterior, as in the figure that made the case
-for SAAS in architecture search (Eriksson et al., "Latency-Aware Neural Architecture Search with Multi-Objective
-Bayesian Optimization", 2021). The hyperparameters have seen the observation that is left out; that flatters the plain
-model, which fitted them by optimising, more than the one that averages over many.
+Beside the fully Bayesian SAAS model stands a Gaussian process at the maximum of its posterior, as in the figure that
+made the case for SAAS in architecture search (Eriksson et al., "Latency-Aware Neural Architecture Search with
+Multi-Objective Bayesian Optimization", 2021).
+
+- **SAAS** is not fitted again: each observation is predicted from all others in closed form (Rasmussen and Williams,
+  "Gaussian Processes for Machine Learning", 2006, section 5.4.2) for each sample of the hyperparameters. The samples
+  have seen the observation, so they are weighted by the inverse of the density that each gives it, the weights
+  truncated (Ionides, "Truncated Importance Sampling", 2008).
+- **The plain model** is fitted again without the observation, in eight folds. Kept hyperparameters would flatter it: on
+  64 trials of 24 parameters an R² of .65 was .38 on new points.
 
 Symbols: `n` trials, `h` samples of the hyperparameters, `d` columns.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -40,6 +44,8 @@ _LEAST_TRIALS = 5
 _LEAST_R2 = 0.1
 #: Of so many 95 % intervals, a share that holds the truth too seldom.
 _LEAST_COVERAGE = 0.85
+#: How often the plain model is fitted.
+_FOLDS = 8
 _Z95 = 1.959964
 
 
@@ -117,7 +123,7 @@ def diagnose(
         StudyError: an outcome has too few values.
         StoppedError: `cancelled` was set.
     """
-    from hwnas.search._surrogate import fit_map, fit_surrogate
+    from hwnas.search._surrogate import fit_surrogate
 
     found = []
     for objective in objectives:
@@ -128,25 +134,63 @@ def diagnose(
         _check(cancelled)
         saas = fit_surrogate(data, settings, int(rng.integers(2**31)))
         _check(cancelled)
-        plain = fit_map(data, int(rng.integers(2**31)))
+        plain = cross_validated(data, rng)
         known = tuple(trial.number for trial in trials if objective.name in trial.values)
         found.append(_outcome(space, known, saas, plain))
     return found
 
 
 def leave_one_out(surrogate: Surrogate) -> LeaveOneOut:
-    """Return how a fitted surrogate predicts each observation from all others."""
-    data = surrogate.data
+    """Return how a fitted surrogate predicts each observation from all others; see the module's docstring."""
     means, variances = surrogate.leave_one_out_samples()
-    mean, variance = surrogate.leave_one_out()
+    density = _log_density(surrogate.data.Y, means, variances)
+    weights = np.exp(density.min(axis=0) - density)
+    weights = np.minimum(weights, weights.mean(axis=0) * np.sqrt(len(weights)))
+    return _scored(surrogate.data, surrogate.method, means, variances, weights / weights.sum(axis=0))
+
+
+def cross_validated(data: OutcomeData, rng: np.random.Generator) -> LeaveOneOut:
+    """Return how the plain model predicts each observation where it is fitted without it, in folds."""
+    from hwnas.search._surrogate import fit_map
+
+    n = len(data.Y)
+    means, variances = np.empty((1, n)), np.empty((1, n))
+    methods = set()
+    for held in np.array_split(rng.permutation(n), min(_FOLDS, n)):
+        kept = np.setdiff1d(np.arange(n), held)
+        part = replace(data, X=data.X[kept], Y=data.Y[kept], Yvar=None if data.Yvar is None else data.Yvar[kept])
+        surrogate = fit_map(part, int(rng.integers(2**31)))
+        means[:, held], variances[:, held] = surrogate.predict(data.X[held])
+        if data.Yvar is not None:
+            variances[:, held] += data.Yvar[held]
+        methods.add(surrogate.method)
+    return _scored(data, "map" if "map" in methods else "prior", means, variances, np.ones((1, n)))
+
+
+def _log_density(
+    Y: Float[np.ndarray, " n"], means: Float[np.ndarray, "h n"], variances: Float[np.ndarray, "h n"]
+) -> Float[np.ndarray, "h n"]:
+    return np.asarray(-0.5 * (np.log(2 * np.pi * variances) + (Y - means) ** 2 / variances))
+
+
+def _scored(
+    data: OutcomeData,
+    method: str,
+    means: Float[np.ndarray, "h n"],
+    variances: Float[np.ndarray, "h n"],
+    weights: Float[np.ndarray, "h n"],
+) -> LeaveOneOut:
+    """Return a weighted mixture of predictions, compared with the observations."""
+    mean = (weights * means).sum(axis=0)
+    variance = (weights * (variances + means**2)).sum(axis=0) - mean**2
     spread = _Z95 * np.sqrt(variance)
-    density = -0.5 * (np.log(2 * np.pi * variances) + (data.Y - means) ** 2 / variances)
+    density = _log_density(data.Y, means, variances)
     highest = density.max(axis=0)
-    mixed = highest + np.log(np.exp(density - highest).mean(axis=0))
+    mixed = highest + np.log((weights * np.exp(density - highest)).sum(axis=0))
     total = float(((data.Y - data.Y.mean()) ** 2).sum())
     ends = np.stack([_own_unit(data, mean - spread), _own_unit(data, mean + spread)])
     return LeaveOneOut(
-        method=surrogate.method,
+        method=method,
         predicted=_own_unit(data, mean),
         low=ends.min(axis=0),
         high=ends.max(axis=0),
@@ -175,12 +219,12 @@ def relevance(space: SearchSpace, surrogate: Surrogate) -> dict[str, tuple[float
     return dict(sorted(found.items(), key=lambda item: -item[1][1]))
 
 
-def _outcome(space: SearchSpace, numbers: tuple[int, ...], saas: Surrogate, plain: Surrogate) -> OutcomeDiagnosis:
+def _outcome(space: SearchSpace, numbers: tuple[int, ...], saas: Surrogate, plain: LeaveOneOut) -> OutcomeDiagnosis:
     data = saas.data
-    own, other = leave_one_out(saas), leave_one_out(plain)
+    own = leave_one_out(saas)
     observed = _own_unit(data, data.Y)
     return OutcomeDiagnosis(
-        data.objective, numbers, observed, own, other, relevance(space, saas), tuple(_notes(saas, own, other))
+        data.objective, numbers, observed, own, plain, relevance(space, saas), tuple(_notes(saas, own, plain))
     )
 
 

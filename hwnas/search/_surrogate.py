@@ -112,6 +112,17 @@ class Surrogate:
         means = torch.as_tensor(self.data.Y) - self.alpha / precision
         return means.numpy(), (1.0 / precision).numpy()
 
+    def predict(self, points: Float[np.ndarray, "b d"]) -> tuple[Float[np.ndarray, "h b"], Float[np.ndarray, "h b"]]:
+        """Return mean and variance of observations at `b` new points, by sample; inferred noise included, given not."""
+        A = torch.as_tensor(points)
+        K = self.kernel(A, self.X)
+        solved = torch.linalg.solve_triangular(self.L, K.transpose(-1, -2), upper=False)
+        mean = self.mean[:, None] + (K @ self.alpha[..., None])[..., 0]
+        variance = (self.variance() - solved.square().sum(dim=-2)).clamp_min(1e-12)
+        if self.data.Yvar is None:
+            variance = variance + self.model.likelihood.noise.detach().reshape(-1, 1)
+        return mean.numpy(), variance.numpy()
+
 
 def fit_surrogate(data: OutcomeData, settings: SaasSettings, seed: int) -> Surrogate:
     """Return the fitted model of one outcome. It does not fail on numbers: see `Surrogate.method`.
