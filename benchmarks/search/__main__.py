@@ -11,6 +11,7 @@ Peers come from the extra `bench`: pip install -c constraints.txt -e '.[bench]'.
 from __future__ import annotations
 
 import argparse
+import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +60,7 @@ def work(options: argparse.Namespace) -> None:
     end = None if options.minutes is None else time.monotonic() + 60 * options.minutes
     print(f"{len(runs)} runs are not finished", flush=True)
     live: dict[subprocess.Popen[bytes], Run] = {}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the runs end with us
     try:
         while (runs or live) and (end is None or time.monotonic() < end):
             while runs and len(live) < options.jobs:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from hwnas.search import SaasQnehviStrategy, SobolStrategy, Strategy, Trial, TrialState, Value
+from hwnas.search import SaasQnehviStrategy, SaasSettings, SobolStrategy, Strategy, Trial, TrialState, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -95,7 +95,11 @@ class Ours:
 
 
 def _nuts(problem: Problem, seed: int) -> Method:
-    return Ours(problem, seed, SaasQnehviStrategy())
+    return Ours(problem, seed, SaasQnehviStrategy(SaasSettings(fit="nuts")))
+
+
+def _fast(problem: Problem, seed: int) -> Method:
+    return Ours(problem, seed, SaasQnehviStrategy(SaasSettings(fit="map")))
 
 
 def _sobol(problem: Problem, seed: int) -> Method:
@@ -135,6 +139,7 @@ def _ax_saas(problem: Problem, seed: int) -> Method:
 METHODS: dict[str, Entry] = {
     "sobol": Entry("Sobol points", _sobol, ours=True),
     "saas-qnehvi": Entry("hwnas, NUTS", _nuts, ours=True),
+    "saas-map": Entry("hwnas, fast", _fast, ours=True),
     "optuna-tpe": Entry("Optuna TPE", _tpe, needs="optuna"),
     "optuna-nsga2": Entry("Optuna NSGA-II, population 16", _nsga2, replays=False, needs="optuna"),
     "optuna-gp": Entry("Optuna GP", _optuna_gp, needs="optuna"),
