@@ -20,18 +20,7 @@ if TYPE_CHECKING:
 #: Evaluations at which the table shows the hypervolume.
 _AT = (64, 128, 240)
 #: Okabe and Ito's colours ("Color Universal Design", 2008); a method that is ours is drawn thicker.
-_COLOURS = (
-    "#999999",
-    "#D55E00",
-    "#0072B2",
-    "#56B4E9",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#000000",
-    "#A04000",
-    "#F0E442",
-)
+_COLOURS = ("#999999", "#0072B2", "#56B4E9", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#000000", "#A04000")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwnas.errors import StoppedError, StudyError
-from hwnas.search._data import outcome_data
+from hwnas.search._data import most_telling, outcome_data
+from hwnas.search._saas import _NUTS_COLUMNS
 
 if TYPE_CHECKING:
     import threading
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 #: Fewer trials tell nothing of a model.
 _LEAST_TRIALS = 5
+#: A model is judged by so many trials at most: the best and the latest.
+_JUDGED = 512
 #: Below this R², a model says about as little as the mean of the data.
 _LEAST_R2 = 0.1
 #: Of so many 95 % intervals, a share that holds the truth too seldom.
@@ -114,8 +117,8 @@ def diagnose(
     Args:
         space: the study's.
         objectives: the study's.
-        trials: the study's; every value that is known serves.
-        settings: of NUTS.
+        trials: the study's; every value that is known serves, of the 512 most telling trials.
+        settings: of the fit; `auto` is decided as in the search.
         rng: the source of chance.
         cancelled: once it is set, it gives up between two fits.
 
@@ -125,7 +128,10 @@ def diagnose(
     """
     from hwnas.search._surrogate import fit_surrogate
 
+    if settings.fit == "auto" and (len(trials) > settings.nuts_trials or space.dim > _NUTS_COLUMNS):
+        settings = settings.model_copy(update={"fit": "map"})
     found = []
+    trials = sorted(most_telling(objectives, trials, _JUDGED), key=lambda trial: trial.number)
     for objective in objectives:
         data = outcome_data(space, objective, trials)
         if len(data.Y) < _LEAST_TRIALS:

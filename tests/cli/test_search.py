@@ -292,3 +292,25 @@ def test_a_device_and_the_picture_of_it(hwnas, tmp_path, workspace):
     assert first["interval_95"][0] <= first["value"]
     assert "again" in hwnas("search", "front", "real").out.splitlines()[0]
     assert first["verdict"] in ("ok", "noisy", "drifting", "preempted", "throttled")
+
+
+def test_models_are_judged_from_the_command_line(hwnas, refused, workspace):
+    path = write_study(workspace.root, more='[search.saas]\nfit = "map"\nmembers = 1', trials=6, start=6)
+    assert hwnas("search", "run", path).code == 0
+    said = hwnas("search", "diagnose", "toy", "--json")
+    assert said.code == 0, said
+    assert [outcome["objective"] for outcome in said.data["outcomes"]] == ["accuracy", "cost"]
+    folder = workspace.searches / "toy"
+    assert not (folder / "diagnosis.png").exists()
+    said = hwnas("search", "diagnose", "toy")
+    assert said.code == 0, said
+    assert "plain GP" in said.out
+    assert "accuracy depends most on" in said.err
+    assert (folder / "diagnosis.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((folder / "diagnosis.json").read_text())["study"] == "toy"
+    refused("search", "diagnose", "tyo")
+
+
+def test_models_of_too_few_trials_are_not_judged(hwnas, refused, workspace):
+    assert hwnas("search", "run", write_study(workspace.root)).code == 0
+    assert "only 4 trials have a value of accuracy" in refused("search", "diagnose", "toy").err
