@@ -361,7 +361,7 @@ def main() -> None:
 
 def report_cells(folder: Path, split: dict[str, Any], draws: int, seeds: int, results: Results) -> None:
     """Run and print what is on NAS-Bench-201."""
-    table, cells = LatencyTable.read_csv(folder / "nasbench201.csv.gz"), CellFeaturiser()
+    table, cells = LatencyTable.read(folder / "nasbench201.csv.gz"), CellFeaturiser()
     task = Task("NAS-Bench-201", table, cells(table.architectures), cells, split["train"], split["test"])
     found = run_target_models(task, 10, draws, results)
     if seeds:
@@ -375,7 +375,7 @@ def report_cells(folder: Path, split: dict[str, Any], draws: int, seeds: int, re
 
 def report_fbnet(folder: Path, splits: dict[str, Any], draws: int, results: Results) -> None:
     """Run and print what is on FBNet."""
-    table, blocks = LatencyTable.read_csv(folder / "fbnet.csv.gz"), FbnetFeaturiser()
+    table, blocks = LatencyTable.read(folder / "fbnet.csv.gz"), FbnetFeaturiser()
     features = blocks(table.architectures)
     rows: dict[str, dict[str, np.ndarray]] = {}
     for name in FBNET_TASKS:

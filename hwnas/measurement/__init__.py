@@ -10,7 +10,7 @@ from hwnas.measurement._events import (
     NetworkMeasured,
     Waiting,
 )
-from hwnas.measurement._exchange_file import header_of, holds_measurements, read_records
+from hwnas.measurement._exchange_file import header_of, holds_measurements, read_records, write_records
 from hwnas.measurement._measure import measure
 from hwnas.measurement._measurement import Estimate, Measurement, MeasurementFailure, Verdict
 from hwnas.measurement._protocol import MeasurementProtocol
@@ -54,4 +54,5 @@ __all__ = [
     "summarize",
     "write_card",
     "write_json",
+    "write_records",
 ]

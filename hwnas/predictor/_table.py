@@ -147,13 +147,6 @@ class LatencyTable:
         return read_table(path, architecture=architecture, duplicates=duplicates, metric=metric)
 
     @classmethod
-    def read_csv(
-        cls, path: Path, *, architecture: Sequence[str] | None = None, duplicates: Duplicates = "error"
-    ) -> LatencyTable:
-        """Return the table in a file; see `read`."""
-        return cls.read(path, architecture=architecture, duplicates=duplicates)
-
-    @classmethod
     def of_measurements(cls, records: Iterable[Mapping[str, Any]], *, metric: Quantile = "p99_ms") -> LatencyTable:
         """Return the table of measurements: an architecture a row, a device a column.
 

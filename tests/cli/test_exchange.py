@@ -119,3 +119,32 @@ def test_a_median_is_taken_on_request(hwnas, workspace, tmp_path):
     (tmp_path / "twice.csv").write_text("architecture,latency_ms.x\na,1\na,3\nb,5\n")
     assert hwnas("measurements", "import", tmp_path / "twice.csv", "--duplicates", "median").code == 0
     assert LatencyTable.read(workspace.measurements / "twice.parquet").latencies_ms.tolist() == [[2], [5]]
+
+
+def test_the_python_of_the_page_runs(hwnas, tmp_path, monkeypatch):
+    hwnas("device", "add", "host")
+    hwnas("measure", "host", "--space", "digits", "--count", "1", *QUICK)
+    (tmp_path / "measurements").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for folder in (".", "measurements"):
+        assert hwnas("measurements", "export", f"{folder}/digits.parquet").code == 0
+    names = {}
+    for block in re.findall(r"(?ms)^```python\n(.*?)^```", PAGE):
+        exec(compile(block, "measurements.md", "exec"), names)  # noqa: S102  the page of this repository
+    assert names["columns"][0] == "device"
+    assert names["table"].latencies_ms.shape == (1, 1)
+
+
+def test_the_costs_of_the_page_are_objectives():
+    import tomllib
+
+    from hwnas.search._config import ObjectiveSettings
+
+    (text,) = [block for block in re.findall(r"(?ms)^```toml\n(.*?)^```", PAGE) if "objectives" in block]
+    memory, params = [ObjectiveSettings(**item).objective() for item in tomllib.loads(text)["objectives"]]
+    assert (memory.source, memory.device, memory.limit, memory.optimize) == ("device", "pi", 60.0, False)
+    assert (params.source, params.direction, params.limit) == ("network", "minimize", 500000)
+    rows = re.findall(r"(?m)^\| (`[^|]+) \|", PAGE.partition("## Measurements in files")[0])
+    from hwnas.measurement._measurement import COSTS
+
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(COSTS) - {"peak_memory_bytes"}

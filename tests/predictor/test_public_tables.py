@@ -35,12 +35,12 @@ def ranks(table, featuriser, split, count):
 
 def test_nasbench201_with_helps_split_and_ten_measurements():
     split = json.loads((DATA / "splits.json").read_text())["nasbench201"]["help"]
-    rank, covered = ranks(LatencyTable.read_csv(DATA / "nasbench201.csv.gz"), CellFeaturiser(), split, 10)
+    rank, covered = ranks(LatencyTable.read(DATA / "nasbench201.csv.gz"), CellFeaturiser(), split, 10)
     assert rank > 0.95
     assert 0.88 < covered < 0.99
 
 
 def test_fbnets_hardest_task_with_ten_measurements():
     split = json.loads((DATA / "splits.json").read_text())["fbnet"]["F3"]
-    rank, _ = ranks(LatencyTable.read_csv(DATA / "fbnet.csv.gz"), FbnetFeaturiser(), split, 10)
+    rank, _ = ranks(LatencyTable.read(DATA / "fbnet.csv.gz"), FbnetFeaturiser(), split, 10)
     assert rank > 0.85

@@ -24,7 +24,7 @@ GOOD = "index,architecture,macs,latency_ms.pixel,latency_ms.pi\n0,a,10,1.5,20\n1
 
 @pytest.mark.parametrize("name", ["table.csv", "table.csv.gz"])
 def test_a_csv_is_read_with_its_missing_cells(write, name):
-    table = LatencyTable.read_csv(write(GOOD, name))
+    table = LatencyTable.read(write(GOOD, name))
     assert table.architectures == ("a", "b", "c")
     assert table.devices == ("pixel", "pi")
     np.testing.assert_array_equal(table.latencies_ms, [[1.5, 20], [np.nan, 30], [2.5, np.nan]])
@@ -33,8 +33,8 @@ def test_a_csv_is_read_with_its_missing_cells(write, name):
 
 def test_several_columns_make_one_architecture(write):
     text = "index,block0,block1,latency_ms.x\n0,k3,skip,1\n1,k3,k5,2\n"
-    assert LatencyTable.read_csv(write(text)).architectures == (("k3", "skip"), ("k3", "k5"))
-    chosen = LatencyTable.read_csv(write(text), architecture=["block1"])
+    assert LatencyTable.read(write(text)).architectures == (("k3", "skip"), ("k3", "k5"))
+    chosen = LatencyTable.read(write(text), architecture=["block1"])
     assert chosen.architectures == ("skip", "k5")
 
 
@@ -56,27 +56,27 @@ def test_several_columns_make_one_architecture(write):
 def test_what_is_wrong_with_a_file_is_said_with_its_place(write, text, words):
     path = write(text)
     with pytest.raises(PredictorError, match=words) as error:
-        LatencyTable.read_csv(path)
+        LatencyTable.read(path)
     assert str(path) in error.value.message
     assert error.value.hint
 
 
 def test_a_file_that_is_missing_or_no_text_is_one_error(tmp_path):
     with pytest.raises(PredictorError, match="no such file"):
-        LatencyTable.read_csv(tmp_path / "none.csv")
+        LatencyTable.read(tmp_path / "none.csv")
     for name in ("bad.csv", "bad.csv.gz"):
         (tmp_path / name).write_bytes(b"\xff\xfe\x00\x81")
         with pytest.raises(PredictorError, match="cannot be read"):
-            LatencyTable.read_csv(tmp_path / name)
+            LatencyTable.read(tmp_path / name)
 
 
 def test_two_measurements_are_merged_by_their_median_on_request(write):
     text = "architecture,latency_ms.x,latency_ms.x,latency_ms.y\na,1,3,5\nb,2,,\na,8,,7\n"
-    table = LatencyTable.read_csv(write(text), duplicates="median")
+    table = LatencyTable.read(write(text), duplicates="median")
     assert (table.architectures, table.devices) == (("a", "b"), ("x", "y"))
     np.testing.assert_array_equal(table.latencies_ms, [[3, 6], [2, np.nan]])
     with pytest.raises(PredictorError, match="not a positive number"):  # a median must not hide it
-        LatencyTable.read_csv(write(text.replace("a,8", "a,0")), duplicates="median")
+        LatencyTable.read(write(text.replace("a,8", "a,0")), duplicates="median")
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0.1, 100)), min_size=1, max_size=12))
