@@ -14,6 +14,7 @@ from hwnas._toml import closest
 from hwnas.errors import PredictorError
 from hwnas.network import NetworkFile
 from hwnas.predictor._onnx_operators import NOTHING, OF_SHAPES, PLAIN, SPECIAL, WITH_WEIGHTS
+from hwnas.predictor._onnx_shapes import sizes_of, with_shapes
 from hwnas.predictor._steps import Step, StepNetwork, area_of, convolution_kind
 
 if TYPE_CHECKING:
@@ -36,36 +37,7 @@ def onnx_network(path: Path) -> StepNetwork:
     if file.format != "onnx":
         raise PredictorError(f"{path}: features are read from ONNX files", "give the network as .onnx")
     model = onnx.load(path, load_external_data=False)
-    _fix_batch(path, model)
-    try:
-        model = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
-    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as exc:
-        reason = str(exc).strip().splitlines()[0]
-        raise PredictorError(f"{path}: its shapes cannot be inferred: {reason}", "export it with fixed shapes") from exc
-    return _Reader(path, model).network()
-
-
-def _fix_batch(path: Path, model: Any) -> None:
-    """Set each input's free batch to one; forget the shapes that were inferred with it free."""
-    constants = {tensor.name for tensor in model.graph.initializer}
-    freed = False
-    for value in model.graph.input:
-        if value.name in constants:
-            continue
-        for index, size in enumerate(value.type.tensor_type.shape.dim):
-            if size.dim_value > 0:
-                continue
-            if index > 0:
-                raise PredictorError(
-                    f"{path}: input {value.name!r} has a free dimension {index} ({size.dim_param or 'unnamed'})",
-                    "export it with fixed shapes; the batch alone may be free, and counts as one",
-                )
-            size.Clear()
-            size.dim_value, freed = 1, True
-    if freed:
-        del model.graph.value_info[:]
-        for value in model.graph.output:
-            value.type.tensor_type.ClearField("shape")
+    return _Reader(path, with_shapes(path, model)).network()
 
 
 class _Reader:
@@ -74,14 +46,10 @@ class _Reader:
     def __init__(self, path: Path, model: Any) -> None:
         graph = model.graph
         self.path, self.graph = path, graph
-        self.sizes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-        self.sizes |= {tensor.values.name: tuple(tensor.dims) for tensor in graph.sparse_initializer}
-        self.constant = set(self.sizes)
+        self.sizes = sizes_of(model)
+        self.constant = {tensor.name for tensor in graph.initializer}
+        self.constant |= {tensor.values.name for tensor in graph.sparse_initializer}
         self.scalars = {tensor.name: tensor for tensor in graph.initializer if prod(tensor.dims) == 1}
-        for value in [*graph.input, *graph.value_info, *graph.output]:
-            dims = value.type.tensor_type.shape.dim
-            if value.type.tensor_type.HasField("shape") and all(size.HasField("dim_value") for size in dims):
-                self.sizes.setdefault(value.name, tuple(size.dim_value for size in dims))
         self.same: dict[str, str] = {}
         self.steps: list[Step] = []
 

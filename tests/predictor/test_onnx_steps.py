@@ -97,3 +97,36 @@ def test_what_comes_of_shapes_alone_is_no_step(tmp_path):
     network = onnx_network(save(tmp_path / "net.onnx", nodes, initializers=[one], out=(4,)))
     assert [step.kind for step in network.steps] == ["reshape", "add", "add"]
     assert {step.kind for step in network.steps} <= set(KINDS)
+
+
+def test_shapes_that_are_computed_from_shapes_are_followed(tmp_path):
+    axis = helper.make_tensor("axis", TensorProto.INT64, [1], [0])
+    index = helper.make_tensor("index", TensorProto.INT64, [1], [1])
+    two = helper.make_tensor("two", TensorProto.INT64, [1], [2])
+    weight = helper.make_tensor("w", TensorProto.FLOAT, [3, 5], [0.0] * 15)
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Gather", ["shape", "index"], ["length"], axis=0),
+        helper.make_node("Div", ["length", "two"], ["half"]),
+        helper.make_node("Concat", ["two", "half"], ["target"], axis=0),
+        helper.make_node("Reshape", ["x", "target"], ["r"]),
+        helper.make_node("Shape", ["r"], ["again"]),
+        helper.make_node("ReduceProd", ["again"], ["count"], keepdims=1),
+        helper.make_node("Reshape", ["r", "again"], ["same"]),
+        helper.make_node("MatMul", ["same", "w"], ["y"]),
+    ]
+    path = save(tmp_path / "net.onnx", nodes, shape=(1, 6), out=(2, 5), initializers=[axis, index, two, weight])
+    network = onnx_network(path)
+    assert [step.kind for step in network.steps] == ["reshape", "reshape", "linear"]
+    assert network.steps[-1].macs == 2 * 3 * 5
+
+
+def test_a_file_that_asks_for_a_huge_constant_gets_none(tmp_path):
+    huge = helper.make_tensor("huge", TensorProto.INT64, [1], [10**12])
+    nodes = [
+        helper.make_node("ConstantOfShape", ["huge"], ["ones"]),
+        helper.make_node("ReduceMax", ["ones"], ["one"], keepdims=1),
+        helper.make_node("Mul", ["x", "one"], ["y"]),
+    ]
+    network = onnx_network(save(tmp_path / "net.onnx", nodes, initializers=[huge], out=(1, 4)))
+    assert [step.kind for step in network.steps] == ["mul"]
