@@ -1,6 +1,6 @@
 """The latency predictor on our own tables: each target in turn is the new device, known by ten measurements of p99.
 
-    python benchmarks/own_tables.py [--space digits nasbench201] [--draws 20] [--measured 10] [--write]
+    python benchmarks/own_tables.py [--space digits nasbench201] [--draws 20] [--measured 10] [--quantile p99] [--write]
 
 It reads measurements/SPACE.parquet (made by benchmarks/tables.py), skips, saying so, where there is none, and with
 --write keeps what it prints in benchmarks/results/own_tables.md and .json.
@@ -21,7 +21,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -57,9 +57,10 @@ class Tables:
     """What was measured in one space.
 
     Attributes:
-        table: networks by targets, p99; those measured on every target.
+        table: networks by targets, a quantile; those measured on every target.
         sigma_log: of the same shape, the standard error of each.
         features: of the networks.
+        quantile: which one it is.
         retests: what two measurements have in common, by target.
     """
 
@@ -68,6 +69,7 @@ class Tables:
     sigma_log: np.ndarray
     featuriser: Featuriser
     features: FeatureBlocks
+    quantile: str
     retests: dict[str, dict[str, Any] | None]
 
 
@@ -78,6 +80,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=ROOT.parent / "measurements", help="where the tables are")
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--measured", type=int, default=10, help="measurements on the new target")
+    parser.add_argument("--quantile", choices=("p50", "p99"), default="p99")
     parser.add_argument("--write", action="store_true", help="keep the results")
     options = parser.parse_args()
     found, text = {}, []
@@ -85,7 +88,7 @@ def main() -> None:
         if not (options.folder / f"{space}.parquet").exists():
             print(f"skipped: no {options.folder / space}.parquet; python benchmarks/tables.py --space {space} makes it")
             continue
-        tables = load(options.folder, space)
+        tables = load(options.folder, space, options.quantile)
         scores = evaluate(tables, options.draws, options.measured)
         found[space] = {"networks": len(tables.table), "measured": options.measured, "draws": options.draws}
         found[space] |= {"scores": summary(scores), "retests": tables.retests}
@@ -93,32 +96,33 @@ def main() -> None:
         print(text[-1], flush=True)
     if options.write and found:
         folder = ROOT / "results"
+        name = "own_tables" if options.quantile == "p99" else f"own_tables_{options.quantile}"
         how = "Printed by `python benchmarks/own_tables.py`, whose docstring has the protocol."
         body = "\n\n".join(["# The latency predictor on our own tables", how, *text]) + "\n"
-        (folder / "own_tables.md").write_text(body, encoding="utf-8")
-        (folder / "own_tables.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        (folder / f"{name}.md").write_text(body, encoding="utf-8")
+        (folder / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
-def load(folder: Path, name: str) -> Tables:
+def load(folder: Path, name: str, quantile: Literal["p50", "p99"]) -> Tables:
     """Return the tables of a space, of those networks that were measured on every target."""
     space = get_space(name)
     records, again = read(folder / f"{name}.parquet"), read(folder / f"{name}-again.parquet")
-    whole = LatencyTable.of_measurements(records, metric="p99_ms")
+    whole = LatencyTable.of_measurements(records, metric=f"{quantile}_ms")
     sigmas = np.full(whole.latencies_ms.shape, np.nan)
     place = {architecture.id: i for i, architecture in enumerate(whole.architectures)}
     for item in records:
-        sigmas[place[item["architecture_id"]], whole.devices.index(item["device"])] = sigma_log(item)
+        sigmas[place[item["architecture_id"]], whole.devices.index(item["device"])] = sigma_log(item, quantile)
     complete = np.flatnonzero(np.isfinite(whole.latencies_ms).all(1))
     table = whole.select(rows=complete)
     featuriser = featuriser_of(space)
     by_target = {device: [item for item in records if item["device"] == device] for device in table.devices}
     retests = {device: retest(own, [a for a in again if a["device"] == device]) for device, own in by_target.items()}
-    return Tables(name, table, sigmas[complete], featuriser, featuriser(table.architectures), retests)
+    return Tables(name, table, sigmas[complete], featuriser, featuriser(table.architectures), quantile, retests)
 
 
-def sigma_log(record: dict[str, Any]) -> float:
-    """Return the standard error of log p99, as `Measurement.sigma_log` has it."""
-    estimate = Estimate(*(record[f"p99_{part}ms"] for part in ("", "low_", "high_", "undisturbed_")))
+def sigma_log(record: dict[str, Any], quantile: str) -> float:
+    """Return the standard error of a quantile's logarithm, as `Measurement.sigma_log_of` has it."""
+    estimate = Estimate(*(record[f"{quantile}_{part}ms"] for part in ("", "low_", "high_", "undisturbed_")))
     run = RUN_TO_RUN_SIGMA if record["verdict"] == Verdict.OK else RUN_TO_RUN_SIGMA_IF_NOT_OK
     return math.hypot(estimate.sampling_sigma_log, estimate.disturbance_log, run)
 
@@ -181,13 +185,17 @@ def report(tables: Tables, scores: dict[str, np.ndarray], measured: int) -> str:
     title = (
         f"## {tables.space}: {count} networks, {len(devices)} targets, {measured} measurements of p99 on the new one"
     )
-    lines = [title, "", "Spearman of p99", "", *spearman_table(tables, scores), "", "By target", ""]
+    lines = [title, "", f"Spearman of {tables.quantile}", "", *spearman_table(tables, scores), "", "By target", ""]
     heads = ["new target", "Spearman", "retest", "median error", "retest's change", "within 10 %", "95 % coverage"]
     lines += [row(heads), row(["---"] * len(heads))]
     for i, device in enumerate(devices):
         mean, again = scores[DESIGNED][:, i].mean(0), tables.retests[device]
-        cells = [device, f"{mean[0]:.3f}", shown(again, "p99_ms_spearman", ".3f"), f"{mean[1]:.1%}"]
-        lines.append(row([*cells, shown(again, "p99_ms_median_change", ".1%"), f"{mean[2]:.0%}", f"{mean[3]:.1%}"]))
+        cells = [device, f"{mean[0]:.3f}", shown(again, f"{tables.quantile}_ms_spearman", ".3f"), f"{mean[1]:.1%}"]
+        lines.append(
+            row(
+                [*cells, shown(again, f"{tables.quantile}_ms_median_change", ".1%"), f"{mean[2]:.0%}", f"{mean[3]:.1%}"]
+            )
+        )
     return "\n".join([*lines, "", "All models, mean over targets", "", *model_table(scores)])
 
 
@@ -199,11 +207,11 @@ def spearman_table(tables: Tables, scores: dict[str, np.ndarray]) -> list[str]:
         means = values[:, :, 0].mean(0)
         lines.append(row([named(model), *(f"{v:.3f}" for v in [*means, means.mean()]), spread(values)]))
     found = [tables.retests[device] for device in devices]
-    known = [item["p99_ms_spearman"] for item in found if item]
+    known = [item[f"{tables.quantile}_ms_spearman"] for item in found if item]
     mean = f"{np.mean(known):.3f}" if known else ""
     numbers = sorted({item["networks"] for item in found if item})
     label = f"retest of {' to '.join(map(str, numbers[:: max(1, len(numbers) - 1)]))} networks" if known else "retest"
-    return [*lines, row([label, *(shown(item, "p99_ms_spearman", ".3f") for item in found), mean, ""])]
+    return [*lines, row([label, *(shown(item, f"{tables.quantile}_ms_spearman", ".3f") for item in found), mean, ""])]
 
 
 def model_table(scores: dict[str, np.ndarray]) -> list[str]:
