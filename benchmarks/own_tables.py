@@ -107,7 +107,7 @@ def load(folder: Path, name: str, quantile: Literal["p50", "p99"]) -> Tables:
     """Return the tables of a space, of those networks that were measured on every target."""
     space = get_space(name)
     records, again = read(folder / f"{name}.parquet"), read(folder / f"{name}-again.parquet")
-    whole = LatencyTable.of_measurements(records, metric=f"{quantile}_ms")
+    whole = LatencyTable.of_measurements(records, metric="p50_ms" if quantile == "p50" else "p99_ms")
     sigmas = np.full(whole.latencies_ms.shape, np.nan)
     place = {architecture.id: i for i, architecture in enumerate(whole.architectures)}
     for item in records:

@@ -21,9 +21,8 @@ import contextlib
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from table_files import export, import_back
@@ -52,32 +51,19 @@ AGAIN_AT_ONCE = 8  # as many as the protocol interleaves
 CONNECT_S = 60.0
 
 
-@dataclass(frozen=True)
-class Target:
-    """A device profile, and in which numbers its networks are written."""
-
-    profile: DeviceProfile
-    quantisation: Literal["int8"] | None = None
-
-
-def target(name: str, notes: str, quantisation: Literal["int8"] | None = None, **settings: Any) -> Target:
-    """Return a target of this machine."""
-    return Target(DeviceProfile(name, notes=notes, **settings), quantisation)
-
-
-TARGETS = {
-    item.profile.name: item
-    for item in (
-        target("ort1", "ONNX Runtime, one thread"),
-        target("litert", "LiteRT with XNNPACK, one thread", runtime="litert"),
-        target("openvino", "OpenVINO, one thread", runtime="openvino"),
-        target("ort-plain", "ONNX Runtime without graph optimisation", options={"graph_optimization": "none"}),
-        target("ort-int8", "ONNX Runtime, networks in eight-bit integers (static QDQ)", "int8"),
-        target("litert-plain", "LiteRT without XNNPACK", runtime="litert", options={"xnnpack": False}),
-        target("ort2", "ONNX Runtime, two threads", threads=2),
-        target("pytorch", "PyTorch eager, one thread", runtime="pytorch"),
-    )
-}
+PROFILES = (
+    DeviceProfile("ort1", notes="ONNX Runtime, one thread"),
+    DeviceProfile("litert", runtime="litert", notes="LiteRT with XNNPACK, one thread"),
+    DeviceProfile("openvino", runtime="openvino", notes="OpenVINO, one thread"),
+    DeviceProfile("ort-plain", options={"graph_optimization": "none"}, notes="ONNX Runtime without graph optimisation"),
+    DeviceProfile("ort-int8", options={"precision": "int8"}, notes="ONNX Runtime in eight-bit integers (static QDQ)"),
+    DeviceProfile("litert-plain", runtime="litert", options={"xnnpack": False}, notes="LiteRT without XNNPACK"),
+    DeviceProfile("ort2", threads=2, notes="ONNX Runtime, two threads"),
+    DeviceProfile("pytorch", runtime="pytorch", notes="PyTorch eager, one thread"),
+    DeviceProfile("ncnn", runtime="ncnn", notes="ncnn, one thread"),
+)
+TARGETS = {profile.name: profile for profile in PROFILES}
+USUAL = [name for name in TARGETS if name != "ncnn"]  # which takes seconds to convert a network
 
 
 def main() -> None:
@@ -107,7 +93,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--space", choices=("digits", "nasbench201"), required=True)
     parser.add_argument("--networks", type=int, default=500)
     parser.add_argument("--again", type=int, default=40, help="how many of the networks are measured twice")
-    parser.add_argument("--targets", nargs="+", choices=tuple(TARGETS), default=list(TARGETS), metavar="TARGET")
+    parser.add_argument("--targets", nargs="+", choices=tuple(TARGETS), default=USUAL, metavar="TARGET")
     parser.add_argument("--samples", type=int, default=1000, help="inferences that count, of each network and target")
     parser.add_argument("--minutes", type=float, default=24 * 60, help="stop then; the same command goes on")
     parser.add_argument("--workspace", type=Path, help="where the store of all samples is; searches/tables by default")
@@ -152,7 +138,7 @@ class Table:
 
     def connect(self, devices: contextlib.ExitStack, workspace: Workspace, name: str) -> None:
         """Register and connect a target, and count what is known of it by its present settings and versions."""
-        profile = TARGETS[name].profile
+        profile = TARGETS[name]
         DeviceRegistry(workspace).add(profile, replace=True)
         device = devices.enter_context(Device.open(profile, deadline=Deadline.after(CONNECT_S)))
         protocol = MeasurementProtocol.for_device(device.profile, samples=self._options.samples)
@@ -209,7 +195,7 @@ class Table:
             raise StoppedError("the time is over")
         device, protocol = self._targets[name]
         started = time.monotonic()
-        with files(self._space, architectures, device, TARGETS[name]) as written:
+        with files(self._space, architectures, device) as written:
             results = measure(
                 written,
                 device,
@@ -244,17 +230,18 @@ class Table:
 
 
 @contextlib.contextmanager
-def files(
-    space: SearchSpace, architectures: Sequence[Architecture], device: Device, target: Target
-) -> Iterator[list[NetworkFile]]:
-    """Hand out the networks as files that the target runs; they go with the block."""
+def files(space: SearchSpace, architectures: Sequence[Architecture], device: Device) -> Iterator[list[NetworkFile]]:
+    """Hand out the networks as files that a device runs; they go with the block.
+
+    Eight-bit networks are quantised here, once, and not each time that the device loads one.
+    """
     with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
         yield [
             write_network(
                 space.graph(item),
                 Path(folder) / item.id,
                 device.runtime.formats,
-                quantisation=target.quantisation,
+                quantisation="int8" if device.profile.options.get("precision") == "int8" else None,
                 name=f"{space.name}-{item.id[:8]}",
             )
             for item in architectures

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 from hwnas._deadline import Deadline
 from hwnas.device import Device, DeviceProfile
 from hwnas.errors import DeadlineError, DeviceError, MeasurementError, NetworkError
-from hwnas.network import NetworkFile
+from hwnas.network import NetworkFile, quantise_onnx
 
 
 @pytest.fixture
@@ -161,6 +161,17 @@ def test_a_device_in_eight_bits_quantises_what_it_loads(open_device, reference, 
     assert 1e-5 < apart < 0.3
     assert reference.path.read_bytes() == before
     assert open_device(options={"precision": "int8"}).hash != open_device().hash
+
+
+def test_what_is_quantised_already_is_taken_as_it_is(open_device, reference, soon, tmp_path):
+    small = quantise_onnx(reference, tmp_path / "small.onnx")
+    x = np.random.default_rng(0).standard_normal((1, 3, 32, 32)).astype(np.float32)
+    found = []
+    for precision in ("f32", "int8"):
+        session = open_device(options={"precision": precision}).load(small, deadline=soon)
+        found += session.infer({session.inputs[0][0]: x}, deadline=soon).values()
+        session.close()
+    np.testing.assert_array_equal(*found)
 
 
 def test_what_cannot_be_quantised_says_why(write, open_device, soon):

@@ -18,6 +18,7 @@ FORMATS = ("onnx",)
 PACKAGES = ("onnxruntime", "onnxruntime-openvino", "onnxruntime-gpu")
 FORKS = True
 
+_QUANTISED = b"QuantizeLinear"  # the name of the operation, which a quantised file holds for every tensor
 _NO_HWNAS = 77
 _QUANTISE = f"""
 import sys
@@ -52,7 +53,7 @@ class OPTIONS:
     Attributes:
         graph_optimization: how much it rewrites the graph when it loads it.
         precision: in what it computes: `f32`, as the network says, or `int8`: the network is quantised statically when
-            it is loaded (QDQ, ranges from random numbers, which do for latency).
+            it is loaded (QDQ, ranges from random numbers, which do for latency), unless it is quantised already.
         provider: the execution provider: `cpu`, `xnnpack`, `openvino`, ... as far as the installed build has it.
         spinning: whether its threads wait actively between operations; faster, and busy.
         arena: whether it keeps memory between runs.
@@ -86,7 +87,8 @@ def load(path: str, *, threads: int, batch: int, options: dict[str, Any]) -> Loa
     settings.add_session_config_entry("session.intra_op.allow_spinning", "1" if options["spinning"] else "0")
     provider = _provider(ort, options["provider"])
     with tempfile.TemporaryDirectory(prefix="hwnas-ort-") as folder:
-        chosen = path if options["precision"] == "f32" else _quantised(path, Path(folder))
+        as_it_is = options["precision"] == "f32" or _QUANTISED in Path(path).read_bytes()
+        chosen = path if as_it_is else _quantised(path, Path(folder))
         return Loaded(ort, ort.InferenceSession(chosen, settings, providers=[provider]), batch)
 
 
