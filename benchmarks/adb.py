@@ -5,7 +5,9 @@
 The phone is the tests' loopback device, in a process of its own. It is a Python program, so that rates are those of
 the loopback device as much as of who talks to it: what counts are ratios within one run. `sent` is what the client
 does: the bytes are on the phone. `checked` is what `AdbTransport.push` does: sent, hashed on the phone, and renamed;
-the client's is its push and then `adb shell sha256sum`. Needs the `adb` client (Debian and Ubuntu: apt install adb).
+the client's is its push and then `adb shell sha256sum`. Hashing takes processor time here, where phone, server and both
+clients share one machine, and a phone hashes beside receiving: run it where nothing else runs. Needs the `adb` client
+(Debian and Ubuntu: apt install adb).
 """
 
 from __future__ import annotations
@@ -65,14 +67,14 @@ def main() -> int:
             "ANDROID_USER_HOME": str(folder / ".android"),
             "ANDROID_ADB_SERVER_PORT": str(_free_port()),
         }
-        with _phone(folder) as address, _server():
+        with loopback_phone(folder) as address, _server():
             figures = _measure(_ways(address, folder), options.round_trips, options.pushes)
     print(json.dumps(figures) if options.json else _table(figures))
     client = figures["adb client"]
     kept = [
         figures[route]["shell_p50_ms"] < MOST_ROUND_TRIP_MS
         and figures[route]["sent_mb_s"] >= LEAST_SHARE_OF_RATE * client["sent_mb_s"]
-        and figures[route]["checked_mb_s"] >= LEAST_SHARE_OF_RATE * client["checked_mb_s"]
+        and figures[route]["checked_mb_s"] >= LEAST_SHARE_OF_RATE * client["sent_mb_s"]
         for route in ("direct", "server")
     ]
     return 0 if all(kept) else 1
@@ -145,15 +147,15 @@ def _table(figures: dict[str, dict[str, float]]) -> str:
         parts = [f"{found[rate]:.0f} MB/s ({found[rate] / client[rate]:.0%})" for rate in ("sent_mb_s", "checked_mb_s")]
         across = found["checked_mb_s"] / client["sent_mb_s"]
         lines.append(f"{name:<12} {found['shell_p50_ms']:>9.2f} ms {parts[0]:>18} {parts[1]:>20} {across:>21.0%}")
-    lines.append(
-        f"promised: under {MOST_ROUND_TRIP_MS:.0f} ms; at least {LEAST_SHARE_OF_RATE:.0%} of the client's rates"
-    )
+    share = f"{LEAST_SHARE_OF_RATE:.0%} of what the client sends"
+    lines.append(f"promised: under {MOST_ROUND_TRIP_MS:.0f} ms; sent, and sent and checked, at {share}")
     return "\n".join(lines)
 
 
 @contextlib.contextmanager
-def _phone(folder: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "tests.device.adb_daemon", str(folder / "phone")]
+def loopback_phone(folder: Path, *options: str) -> Iterator[str]:
+    """Run the tests' phone in a process of its own; hands out its address."""
+    command = [sys.executable, "-m", "tests.device.adb_daemon", str(folder / "phone"), *options]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as phone:
         assert phone.stdout is not None  # noqa: S101  # for the type checker
         try:

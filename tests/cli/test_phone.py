@@ -63,3 +63,34 @@ def test_checking_a_phone(hwnas, phone, profile, workspace):
     assert said.code == 0, said.err
     assert "Google Pixel 7" in said.out
     assert "8 cores (0-3 at 1803 MHz, 4-5 at 2348 MHz" in " ".join(hwnas("device", "check", "pixel7").out.split())
+
+
+@pytest.mark.parametrize("text", ["x; touch pwned", "$(touch pwned)"])
+def test_names_from_the_command_line_reach_the_phone_as_plain_text(hwnas, refused, phone, profile, workspace, text):
+    """A hostile path of the runner, of a network and a serial number; a device's name is refused."""
+    import shutil
+
+    from hwnas.device import DeviceRegistry
+    from hwnas.network import reference_graph, write_onnx
+
+    assert "not a name" in refused("device", "add", text, "--transport", "adb", "--address", phone.address)
+    folder = workspace.root / text
+    folder.mkdir()
+    made = profile()
+    for name in ("runner", "library"):
+        shutil.copy(made.transport_options[name], folder / f"{text}.{name}")
+    network = write_onnx(reference_graph(), folder / f"{text}.onnx").path
+    words = ["--transport", "adb", "--address", phone.address, "--runtime", "onnxruntime"]
+    files = ["--runner", folder / f"{text}.runner", "--library", folder / f"{text}.library"]
+    assert hwnas("device", "add", "odd", *words, *files).code == 0
+    quick = ["--samples", "100", "--protocol", "processes=1", "--protocol", "reference=0"]
+    said = hwnas("measure", "odd", network, *quick, "--json")
+    assert said.code == 0, said.err
+    assert said.data["measurements"][0]["network_name"] == text
+    serial = hwnas("device", "add", "serial", "--transport", "adb", "--serial", text, "--runner", "x")
+    assert serial.code == 0
+    assert "Traceback" not in refused("device", "check", "serial")
+    assert DeviceRegistry(workspace).get("serial").transport_options["serial"] == text
+    assert not list(phone.phone.root.rglob("pwned"))
+    assert not list(workspace.root.rglob("pwned"))
+    assert hwnas("device", "clean", "odd").code == 0

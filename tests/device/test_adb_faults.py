@@ -29,6 +29,14 @@ def content(tmp_path):
     return tmp_path / "local"
 
 
+@pytest.fixture(params=["direct", "server"])
+def either(request, connected):
+    """Connect by either route: `either()`."""
+    if request.param == "server":
+        request.getfixturevalue("through_server")
+    return lambda **options: connected(route=request.param, **options)
+
+
 def files_on(phone):
     return names_in(phone.phone.path(TMP))
 
@@ -84,8 +92,8 @@ def test_a_pull_that_fails_leaves_the_older_file_and_no_half_one(phone, connecte
     assert names_in(folder) == ["back"]
 
 
-def test_damage_on_the_way_is_seen_and_sent_again(phone, connected, content):
-    transport = connected()
+def test_damage_on_the_way_is_seen_and_sent_again(phone, either, content):
+    transport = either()
     phone.faults.corrupt_writes = 1
     transport.push(content, f"{TMP}/file", deadline=soon())
     assert phone.phone.path(f"{TMP}/file").read_bytes() == content.read_bytes()
@@ -95,8 +103,8 @@ def test_damage_on_the_way_is_seen_and_sent_again(phone, connected, content):
     assert files_on(phone) == ["file"]
 
 
-def test_a_full_disk_is_said_and_leaves_nothing(phone, connected, content):
-    transport = connected()
+def test_a_full_disk_is_said_and_leaves_nothing(phone, either, content):
+    transport = either()
     phone.faults.disk_free_bytes = 1_000_000
     with pytest.raises(DeviceError, match="No space left") as caught:
         transport.push(content, f"{TMP}/file", deadline=soon())
@@ -104,8 +112,8 @@ def test_a_full_disk_is_said_and_leaves_nothing(phone, connected, content):
     assert files_on(phone) == []
 
 
-def test_partial_writes_of_the_phone_do_no_harm(phone, connected, content, tmp_path):
-    transport = connected()
+def test_partial_writes_of_the_phone_do_no_harm(phone, either, content, tmp_path):
+    transport = either()
     phone.faults.dribble_bytes = 7
     assert transport.run(["sh", "-c", "echo out; echo err >&2; exit 9"], deadline=soon()).exit_code == 9
     phone.faults.dribble_bytes = 1000
@@ -114,8 +122,8 @@ def test_partial_writes_of_the_phone_do_no_harm(phone, connected, content, tmp_p
     assert (tmp_path / "back").read_bytes() == bytes(range(256)) * 400
 
 
-def test_a_slow_link_only_takes_longer(phone, connected, content):
-    transport = connected()
+def test_a_slow_link_only_takes_longer(phone, either, content):
+    transport = either()
     phone.faults.read_bytes_s = 4e6
     transport.push(content, f"{TMP}/file", deadline=soon())
     assert phone.phone.path(f"{TMP}/file").read_bytes() == content.read_bytes()
@@ -221,16 +229,16 @@ def test_an_exit_code_that_never_comes_is_a_lost_connection(phone, connected):
     assert transport.run(["echo", "again"], deadline=soon(), harmless=True).stdout == b"again\n"
 
 
-def test_a_service_that_never_answers_ends_at_the_deadline(phone, connected, content):
-    transport = connected()
+def test_a_service_that_never_answers_ends_at_the_deadline(phone, either, content):
+    transport = either()
     phone.faults.silent_service = "sync:"
     with pytest.raises(DeadlineError):
         transport.push(content, f"{TMP}/file", deadline=soon(0.7))
     assert transport.run(["echo", "fine"], deadline=soon()).stdout == b"fine\n"
 
 
-def test_a_reboot_is_waited_for(phone, connected, content):
-    transport = connected()
+def test_a_reboot_is_waited_for(phone, either, content):
+    transport = either()
     boot = transport.run(["cat", "/proc/sys/kernel/random/boot_id"], deadline=soon()).stdout
     phone.reboot(down_s=1.0)
     transport.push(content, f"{TMP}/file", deadline=soon())
