@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -140,19 +141,31 @@ def import_measurements(store: Store, path: Path) -> Imported:
     header = header_of(path)
     if not holds_measurements(header):
         raise MeasurementError(f"{path} holds no measurements", "give a file that `hwnas measurements export` wrote")
-    now, seen = datetime.now(UTC), dict.fromkeys(("new", "known", "completed", "foreign"), 0)
-    own = store.id
+    seen = dict.fromkeys(("new", "known", "completed", "foreign"), 0)
+    rows = list(_rows_of(path, store.id))  # read whole before the store is locked: others write meanwhile
     with store.begin() as connection:
-        for where, cells in read_records(path):
-            try:
-                row = store_row(cells, own=own, file=path.name, at=now)
-                came = _take(connection, row)
-            except MeasurementError as exc:
-                raise MeasurementError(f"{path}: {where}: {exc.message}", exc.hint) from exc
-            seen[came] += 1
+        for where, row in rows:
+            with _at(path, where):
+                seen[_take(connection, row)] += 1
             seen["foreign"] += row["imported"] is not None
     known = {column.name for column in COLUMNS + SERIES}
     return Imported(**seen, left_out=tuple(name for name in header if name not in known))
+
+
+def _rows_of(path: Path, own: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield where each row of a file stands, and the row of the store that it makes."""
+    now = datetime.now(UTC)
+    for where, cells in read_records(path):
+        with _at(path, where):
+            yield where, store_row(cells, own=own, file=path.name, at=now)
+
+
+@contextmanager
+def _at(path: Path, where: str) -> Iterator[None]:
+    try:
+        yield
+    except MeasurementError as exc:
+        raise MeasurementError(f"{path}: {where}: {exc.message}", exc.hint) from exc
 
 
 def _take(connection: sa.Connection, row: Mapping[str, Any]) -> str:

@@ -2,6 +2,9 @@ import csv
 import dataclasses
 import gzip
 import math
+import subprocess
+import sys
+import textwrap
 from datetime import UTC, datetime
 
 import numpy as np
@@ -69,6 +72,32 @@ def test_measurements_come_back_as_they_were(store, other, measured, tmp_path, n
     assert [without_id(item) for item in again] == [without_id(item, imported_from=store.id) for item in measured]
     assert measured[1].peak_memory_bytes == 10
     assert math.isinf(measured[2].p99.high_ms)
+
+
+def test_what_came_from_a_file_counts_as_known(store, other, measured, tmp_path):
+    export_measurements(store, tmp_path / "out.csv")
+    import_measurements(other, tmp_path / "out.csv")
+    key = {"device_hash": measured[0].device_hash, "protocol_hash": measured[0].protocol_hash}
+    found = MeasurementStore(other).find([measured[0].network_hash], **key)
+    assert found[measured[0].network_hash].p99 == measured[2].p99  # the newest of one network
+    assert MeasurementStore(other).find([measured[0].network_hash], **{**key, "device_hash": "0" * 64}) == {}
+
+
+def test_two_processes_import_one_file_at_once(store, other, measured, tmp_path):
+    export_measurements(store, tmp_path / "out.parquet", samples=True)
+    code = """
+        import sys
+        from pathlib import Path
+        from hwnas.measurement import import_measurements
+        from hwnas.store import Store
+        import_measurements(Store.open(sys.argv[1]), Path(sys.argv[2]))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), other.url, str(tmp_path / "out.parquet")]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in processes:
+        _, stderr = process.communicate(timeout=120)
+        assert process.returncode == 0, stderr
+    assert len(MeasurementStore(other).list()) == 3
 
 
 def test_whole_traces_come_back_bit_by_bit(store, other, measured, traces, tmp_path):
