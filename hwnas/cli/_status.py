@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwnas.cli._board import saved_text
 from hwnas.cli._output import duration, plural, table
-from hwnas.report import GUESS, label, number, summarise
+from hwnas.report import GUESS, doubtful_models, label, number, summarise
 from hwnas.search import is_at_work
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def status_data(study: Study, folder: Path) -> dict[str, Any]:
             "acquisition_s": sum(proposal.acquisition_s for proposal in proposals),
         },
         "batches": len(proposals),
+        "doubtful_models": doubtful_models(proposals),
     }
 
 
@@ -125,6 +126,13 @@ def status_table(data: dict[str, Any]) -> Table:
     if latency["mode"] != "measured":
         devices = latency["devices"].items()
         rows += [[f"on {device}", saved_text(found["measured"], found["predicted"])] for device, found in devices]
+    rows += [
+        [
+            f"model of {name}",
+            f"no better than the mean (R² {fit['r2']:.2f} from {plural(fit['n'], 'trial')}): see diagnose",
+        ]
+        for name, fit in data["doubtful_models"].items()
+    ]
     failed = data["failed"]
     rows += [
         [f"trial {trial['trial']} {trial['state']}", str(trial["error"]).partition("\n")[0]]

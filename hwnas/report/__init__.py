@@ -1,6 +1,6 @@
 """What a person looks at: the front as a picture, as a table and as JSON; what the models of a search know."""
 
-from hwnas.report._diagnosis import diagnosis_data, diagnosis_figure, write_diagnosis
+from hwnas.report._diagnosis import diagnosis_data, diagnosis_figure, doubtful_models, write_diagnosis
 from hwnas.report._json import front_data, write_front_json
 from hwnas.report._label import GUESS, interval_text, label, number
 from hwnas.report._plot import front_figure, write_front_png
@@ -15,6 +15,7 @@ __all__ = [
     "device_figure",
     "diagnosis_data",
     "diagnosis_figure",
+    "doubtful_models",
     "front_data",
     "front_figure",
     "front_table",

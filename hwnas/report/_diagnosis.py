@@ -24,6 +24,7 @@ import numpy as np
 import hwnas
 from hwnas.errors import HwnasError
 from hwnas.report._label import number, objective_label
+from hwnas.search import LEAST_R2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +74,19 @@ def history(proposals: Sequence[ProposalRecord]) -> list[dict[str, Any]]:
         if fits:
             found.append({"batch": record.batch, "outcomes": fits})
     return found
+
+
+def doubtful_models(proposals: Sequence[ProposalRecord]) -> dict[str, dict[str, Any]]:
+    """Return the models of the latest batch that predicted no better than the mean: by objective, `n` trials and R²."""
+    fits = history(proposals)
+    if not fits:
+        return {}
+    latest = fits[-1]["outcomes"]
+    return {
+        name: {"n": fit["n"], "r2": fit["r2"]}
+        for name, fit in latest.items()
+        if fit["r2"] is not None and fit["r2"] < LEAST_R2
+    }
 
 
 def write_diagnosis(

@@ -30,7 +30,7 @@ from a study file, with devices and trainings, and `optimize` is that loop for a
 from hwnas.search._config import AutoSettings, SaasSettings, SearchSettings, StudyConfig, load_study_config
 from hwnas.search._counts import LatencyCounts, latency_counts
 from hwnas.search._devices import DeviceMeasurer
-from hwnas.search._diagnosis import LeaveOneOut, OutcomeDiagnosis, diagnose
+from hwnas.search._diagnosis import LEAST_R2, LeaveOneOut, OutcomeDiagnosis, diagnose
 from hwnas.search._events import (
     BatchProposed,
     Event,
@@ -63,6 +63,7 @@ from hwnas.search._tools import Measurer
 from hwnas.search._trial import Provenance, Trial, TrialState, Value
 
 __all__ = [
+    "LEAST_R2",
     "AutoSettings",
     "BatchProposed",
     "CommandNetworks",

@@ -44,7 +44,7 @@ _LEAST_TRIALS = 5
 #: A model is judged by so many trials at most: the best and the latest.
 _JUDGED = 512
 #: Below this R², a model says about as little as the mean of the data.
-_LEAST_R2 = 0.1
+LEAST_R2 = 0.1
 #: Of so many 95 % intervals, a share that holds the truth too seldom.
 _LEAST_COVERAGE = 0.85
 #: How often the plain model is fitted.
@@ -244,7 +244,7 @@ def _notes(surrogate: Surrogate, own: LeaveOneOut, plain: LeaveOneOut) -> list[s
     if surrogate.notice:
         return [surrogate.notice]
     notes = []
-    if own.r2 < _LEAST_R2:
+    if own.r2 < LEAST_R2:
         notes.append(
             f"{name}: the model predicts no better than the mean of the trials (leave-one-out R² {own.r2:.2f}, "
             f"{len(data.Y)} trials): so far it guides the search little; more trials, or less noise, would help"
@@ -253,7 +253,7 @@ def _notes(surrogate: Surrogate, own: LeaveOneOut, plain: LeaveOneOut) -> list[s
         notes.append(
             f"{name}: the model is too sure of itself: {own.coverage:.0%} of the trials lie in their 95 % intervals"
         )
-    if plain.r2 > own.r2 + _LEAST_R2 and plain.log_likelihood > own.log_likelihood:
+    if plain.r2 > own.r2 + LEAST_R2 and plain.log_likelihood > own.log_likelihood:
         notes.append(f"{name}: a plain Gaussian process predicts better (R² {plain.r2:.2f} against {own.r2:.2f})")
     if data.raised:
         notes.append(f"{name}: {data.raised} far-out trials were raised to the fence of the others before the fit")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hwnas.errors import HwnasError
-from hwnas.report import diagnosis_data, diagnosis_figure, write_diagnosis
+from hwnas.report import diagnosis_data, diagnosis_figure, doubtful_models, write_diagnosis
 from hwnas.search import LeaveOneOut, OutcomeDiagnosis, ProposalRecord
 
 from .conftest import ACCURACY, P99
@@ -77,3 +77,12 @@ def test_a_study_of_sobol_points_has_no_course(summary, outcomes):
 def test_a_folder_that_cannot_be_written_is_said(summary, outcomes, tmp_path):
     with pytest.raises(HwnasError, match="cannot write to"):
         write_diagnosis(summary, outcomes, [], tmp_path / "none")
+
+
+def test_models_that_know_nothing_are_those_of_the_latest_batch(proposals):
+    assert doubtful_models([]) == {}
+    assert doubtful_models(proposals) == {}  # .6 by now
+    first = proposals[0]
+    low = first.diagnostics["outcomes"]["accuracy"] | {"loo_r2": 0.05}
+    record = ProposalRecord(1, first.at, "saas-qnehvi", 1.0, 1.0, diagnostics={"outcomes": {"accuracy": low}})
+    assert doubtful_models([record]) == {"accuracy": {"n": 16, "r2": 0.05}}
