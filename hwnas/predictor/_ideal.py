@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwnas.errors import PredictorError
-from hwnas.predictor._features import FeatureBlocks, MatrixFeaturiser
 from hwnas.predictor._latency_predictor import LatencyPredictor
 from hwnas.predictor._table import LatencyTable
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hwnas.network import Graph
+    from hwnas.predictor._features import FeatureBlocks, Featuriser
 
 #: A cost of which an architecture has none still takes this share of the mean.
 _LEAST_SHARE = 1e-3
@@ -44,13 +44,20 @@ def graph_costs(graphs: Sequence[Graph]) -> dict[str, np.ndarray]:
     }
 
 
-def ideal_predictor(features: FeatureBlocks, costs: Mapping[str, np.ndarray], *, seed: int = 0) -> LatencyPredictor:
+def ideal_predictor(
+    features: FeatureBlocks,
+    costs: Mapping[str, np.ndarray],
+    featuriser: Featuriser | None = None,
+    *,
+    seed: int = 0,
+) -> LatencyPredictor:
     """Return a predictor whose training devices are ideal machines; adapt it as any other.
 
     Args:
         features: of n architectures spread over the space, n some hundreds.
         costs: by machine, `n` numbers from 0 up that its latency is proportional to; a machine that spends equally on
             all of them is added. See `graph_costs`.
+        featuriser: what made the features, so that architectures themselves can be given to what is adapted.
         seed: of the predictor.
 
     Raises:
@@ -71,4 +78,4 @@ def ideal_predictor(features: FeatureBlocks, costs: Mapping[str, np.ndarray], *,
     table = LatencyTable(
         tuple(str(row) for row in range(len(features))), tuple(shares), np.column_stack(list(shares.values()))
     )
-    return LatencyPredictor(MatrixFeaturiser(), seed=seed).fit(table, features)
+    return LatencyPredictor(featuriser, seed=seed).fit(table, features)

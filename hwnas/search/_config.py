@@ -215,8 +215,9 @@ def load_study_config(path: Path, changes: Mapping[str, Any] | None = None) -> S
     config = load_toml(path, StudyConfig)
     if not changes:
         return config
-    search = {**config.search.model_dump(mode="json", exclude_unset=True), **changes}
-    return config.model_copy(update={"search": validate(search, SearchSettings, source=f"{path}, as changed")})
+    file = config.model_dump(mode="json", exclude_unset=True)
+    file["search"] = {**file["search"], **changes}
+    return validate(file, StudyConfig, source=f"{path}, as changed")
 
 
 def _source(metric: str, device: str | None) -> Source:

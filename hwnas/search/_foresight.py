@@ -22,7 +22,7 @@ from hwnas.search._trial import Provenance, Value
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hwnas.predictor import DevicePredictor, FeatureBlocks, Featuriser, LatencyPredictor
+    from hwnas.predictor import DevicePredictor, FeatureBlocks, LatencyPredictor
     from hwnas.search._config import SearchSettings
     from hwnas.search._objective import Objective
     from hwnas.search._trial import Trial
@@ -67,7 +67,7 @@ class Foresight:
         self._objectives = [objective for objective in objectives if objective.device is not None]
         self._settings = settings
         self._adapted = dict(adapted or {})
-        self._made = None if prior is None else (prior.featuriser, prior)
+        self._prior_made = prior
         for objective in self._objectives:
             if not self.measures and self._trained(objective) is None:
                 raise ConfigError(
@@ -144,7 +144,7 @@ class Foresight:
             live = [int(index) for index in np.flatnonzero(features.live)]
             if len(live) <= missing or missing <= 0:
                 return live or list(range(len(cohort)))
-            return self._prior()[1].suggest_support(missing, features)
+            return self._prior().suggest_support(missing, features)
         errors = model.sigma_log
         return doubtful(
             model,
@@ -167,16 +167,16 @@ class Foresight:
         if len(measured) < _LEAST_SUPPORT:
             return None
         features = self._features(measured, objective)
-        return self._prior()[1].adapt(features, latencies, sigma_log=sigma_log, device=objective.device or "")
+        return self._prior().adapt(features, latencies, sigma_log=sigma_log, device=objective.device or "")
 
     def _features(self, trials: Sequence[Trial], objective: Objective) -> FeatureBlocks:
         trained = self._trained(objective)
-        featuriser = self._prior()[0] if trained is None else trained.predictor.featuriser
-        return featuriser([trial.architecture for trial in trials])
+        predictor = self._prior() if trained is None else trained.predictor
+        return predictor.featuriser([trial.architecture for trial in trials])
 
-    def _prior(self) -> tuple[Featuriser, LatencyPredictor]:
-        """Return the featuriser of the space, and a predictor that has seen no device."""
-        if self._made is None:
+    def _prior(self) -> LatencyPredictor:
+        """Return what the study's measurements adapt: the predictor that was named, or one that has seen no device."""
+        if self._prior_made is None:
             from hwnas.predictor import featuriser_of, graph_costs, ideal_predictor
 
             space = self._space
@@ -186,8 +186,8 @@ class Foresight:
                 costs = graph_costs([space.graph(architecture) for architecture in sample])
             else:  # of parameters alone it is only known that more is slower, more often than not
                 costs = {"size": 1.0 + space.encode(sample).mean(axis=1)}
-            self._made = featuriser, ideal_predictor(featuriser(sample), costs)
-        return self._made
+            self._prior_made = ideal_predictor(featuriser(sample), costs, featuriser)
+        return self._prior_made
 
 
 def is_measured(trial: Trial, objective: Objective) -> bool:

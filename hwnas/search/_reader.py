@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hwnas.search import _front
+from hwnas.search._counts import latency_counts
 from hwnas.search._trial import TrialState
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from hwnas.search._config import SearchSettings
+    from hwnas.search._counts import LatencyCounts
     from hwnas.search._ledger import Ledger, ProposalRecord
     from hwnas.search._objective import Objective
     from hwnas.search._trial import Trial
@@ -66,6 +68,10 @@ class StudyReader:
     def pareto_front(self) -> list[Trial]:
         """Return the complete trials within all limits that no other dominates, best in the first objective first."""
         return _front.pareto_front(self.objectives, self.trials())
+
+    def latency_counts(self) -> tuple[LatencyCounts, ...]:
+        """Return how many networks were measured, and how many predicted, by device."""
+        return latency_counts(self.objectives, self._ledger.trials())
 
     def best_under(self, **limits: float) -> Trial | None:
         """Return the trial that is best in the first objective not named, among those within limits.

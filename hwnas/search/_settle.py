@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwnas.errors import DeviceError, HwnasError
+from hwnas.errors import DeviceError, HwnasError, StoppedError
 from hwnas.search._batch import devices_of, measured_values, task_of
 from hwnas.search._events import LatencySettled, MeasurementProgress, PhaseStarted, Warned
 from hwnas.search._foresight import is_predicted
@@ -117,6 +117,8 @@ class Settler:
         tools, wanted = self._tools, [o for o in self._study.objectives if o.device == device]
         if not trials or tools.measurer is None or tools.networks is None:
             return set()
+        if self._stop.is_set():
+            raise StoppedError("told to stop between two measurements")
         self._reporter.say(PhaseStarted("settle", trials[-1].batch, tuple(t.number for t in trials), device))
         with self._reporter.timed("measure"):
             results = tools.measurer.measure(

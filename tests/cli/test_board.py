@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -6,9 +7,12 @@ from rich.console import Console
 from hwnas.cli._board import Board
 from hwnas.search import (
     BatchProposed,
+    LatencyCounts,
+    LatencySettled,
     Objective,
     PhaseStarted,
     Progress,
+    Provenance,
     StudyStarted,
     Trial,
     TrialCompleted,
@@ -120,3 +124,18 @@ def test_a_resumed_search_knows_its_best(board):
 def test_a_name_that_looks_like_markup(board):
     board.hear(StudyStarted("[bold]x", 1, 0, resumed=False))
     assert "[bold]x" in text(board)
+
+
+def test_a_prediction_is_marked_until_it_is_measured(board):
+    value = Value(0.5, 0.1, Provenance.PREDICTED)
+    event = completed(3, 0.9, 0.5)
+    guess = replace(event.trial, values={**event.trial.values, "p99_ms": value})
+    counts = LatencyCounts("host", measured=8, predicted=1, again=0)
+    progress = Progress({"complete": 1}, 4, 0.1, 0.0, 0.0, 0.0, None, (counts,))
+    hear(board, TrialCompleted(guess), progress)
+    assert "p99 latency on host (ms) ~0.5" in text(board)
+    assert "8 networks measured, 1 predicted: 1 measurement saved" in text(board)
+    measured = Value(0.625, 0.1, Provenance.MEASURED)
+    hear(board, PhaseStarted("settle", 0, (3,), "host"), LatencySettled(3, "p99_ms", value, measured))
+    assert "p99 latency on host (ms) 0.625" in text(board)
+    assert "measuring what the front hangs on on host" in text(board)

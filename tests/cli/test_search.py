@@ -206,6 +206,14 @@ def test_a_file_that_is_not_there(refused, tmp_path):
     assert "no such file" in refused("search", "run", tmp_path / "gone.toml")
 
 
+def test_a_way_to_know_latencies_that_cannot_be_is_refused(refused, study):
+    device = '[[objectives]]\nname = "p99_ms"\ndevice = "phone"\n'
+    assert "'measured', 'predicted' or 'auto'" in refused("search", "run", study(more=device), "--latency", "guessed")
+    assert "needs a predictor" in refused("search", "run", study(more=device), "--latency", "predicted")
+    assert "uses none" in refused("search", "run", study(more=device), "--predictor", "mine")
+    assert "no objective is measured on a device" in refused("search", "run", study(), "--latency", "auto")
+
+
 def test_a_wrong_key_names_its_line(refused, study):
     path = study()
     path.write_text(path.read_text().replace("batch = 2", "bacth = 2"))

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -66,4 +67,22 @@ def summary():
                 sigmas={"p99_ms": 0.05 * p99_ms},
             )
         )
+    return make_summary((ACCURACY, P99), trials)
+
+
+@pytest.fixture
+def guessed(summary):
+    """The same trials, of which every third is predicted; the front's first member was, and has been measured since."""
+    first = summary.front[0]
+    trials = []
+    for trial in summary.trials:
+        value = trial.values["p99_ms"]
+        foretold = Value(1.2 * value.value, 0.3 * value.value, Provenance.PREDICTED)
+        if trial.number == first:
+            trials.append(replace(trial, again={}, foretold={"p99_ms": foretold}))
+        elif trial.number % 3 == 0 or trial.number == summary.front[1]:
+            predicted = replace(value, provenance=Provenance.PREDICTED)
+            trials.append(replace(trial, again={}, values={**trial.values, "p99_ms": predicted}))
+        else:
+            trials.append(trial)
     return make_summary((ACCURACY, P99), trials)

@@ -55,3 +55,15 @@ def test_a_file_is_replaced_whole(summary, tmp_path):
 def test_a_folder_that_is_not_there(summary, tmp_path):
     with pytest.raises(HwnasError, match="cannot write"):
         write_front_json(summary, tmp_path / "gone" / "front.json")
+
+
+def test_predicted_figures_say_so_and_the_measurements_saved_are_counted(guessed):
+    data = front_data(guessed)
+    for member, trial in zip(data["front"], guessed.front_trials, strict=True):
+        how = "predicted" if guessed.predicted(trial) else "measured"
+        assert member["values"]["p99_ms"]["provenance"] == how
+        assert ("p99_ms" in member["foretold"]) == ("p99_ms" in trial.foretold)
+    assert data["front"][0]["foretold"]["p99_ms"]["provenance"] == "predicted"
+    count = sum(guessed.predicted(trial) for trial in guessed.trials)
+    again = sum(bool(trial.again) for trial in guessed.trials)
+    assert data["latency"]["host"] == {"measured": 64 - count, "predicted": count, "again": again, "saved": count}

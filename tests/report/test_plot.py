@@ -157,3 +157,22 @@ def test_failures_are_in_the_title():
 def test_a_folder_that_is_not_there(summary, tmp_path):
     with pytest.raises(HwnasError, match="cannot write"):
         write_front_png(summary, tmp_path / "gone" / "front.png")
+
+
+def test_predicted_trials_are_hollow_and_measured_ones_filled(guessed):
+    front = front_figure(guessed).axes[0]
+    by_label = {line.get_label(): line for line in front.get_lines()}
+    for origin in ("sobol", "saas-qnehvi"):
+        start = origin == "sobol"
+        counts = [
+            sum(guessed.predicted(trial) == hollow for trial in guessed.trials if (trial.origin == "sobol") == start)
+            for hollow in (False, True)
+        ]
+        filled, hollow = by_label[f"{origin} ({counts[0]})"], by_label[f"{origin}, predicted ({counts[1]})"]
+        assert filled.get_markerfacecolor() != "none"
+        assert hollow.get_markerfacecolor() == "none"
+        assert len(hollow.get_xdata()) == counts[1] > 0
+    assert by_label["front, predicted"].get_markerfacecolor() == "none"
+    assert by_label["front"].get_markerfacecolor() != "none"
+    before = by_label["front, as predicted before"]
+    assert list(before.get_xdata()) == [guessed.front_trials[0].foretold["p99_ms"].value]

@@ -59,3 +59,15 @@ def test_parameters_stand_in_the_order_of_the_space():
     trials = [make_trial(n, {"accuracy": 0.9 + 0.01 * n, "p99_ms": 1.0 + n}) for n in range(2)]
     summary = make_summary((ACCURACY, P99), trials, parameters=("fast", "width", "act"))
     assert [row[-1] for row in front_table(summary)[1]] == ["fast=no width=9", "fast=yes width=8"]
+
+
+def test_predicted_and_measured_figures_are_told_apart(guessed):
+    columns, rows = front_table(guessed)
+    at, before = columns.index("p99_ms>"), columns.index("predicted>")
+    by_trial = {int(row[0]): row for row in rows}
+    for trial in guessed.front_trials:
+        row = by_trial[trial.number]
+        assert row[at].startswith("~") == guessed.predicted(trial)
+        assert row[before].startswith("~") == ("p99_ms" in trial.foretold)
+    assert by_trial[guessed.front[0]][before] == f"~{guessed.front_trials[0].foretold['p99_ms'].value:#.4g}"
+    assert any(guessed.predicted(trial) for trial in guessed.front_trials)
