@@ -74,7 +74,8 @@ def adapt_to_known(
     blocks = main.featuriser(architectures)
     rows = list(range(len(architectures))) if samples is None else main.suggest_support(samples, blocks)
     picked = [architectures[i] for i in rows]
-    adapted = main.adapt(blocks[rows], latencies_ms[rows], device=device)
+    errors = corpus.errors_of(picked, device)
+    adapted = main.adapt(blocks[rows], latencies_ms[rows], sigma_log=errors, device=device)
     record = {"metric": f"{metric}_ms", "source": list(corpus.sources), "architectures": [_plain(a) for a in picked]}
     stored.keep(adapted, graph=graph_features(space, blocks[rows], picked), record=record)
 

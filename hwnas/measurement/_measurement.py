@@ -110,6 +110,12 @@ class Estimate:
         return cls(value, low, math.inf if high is None else high, undisturbed)
 
 
+def sigma_log(estimate: Estimate, verdict: Verdict) -> float:
+    """Return the standard error of the logarithm of a quantile; see `Measurement.sigma_log_of`."""
+    run = RUN_TO_RUN_SIGMA if verdict is Verdict.OK else RUN_TO_RUN_SIGMA_IF_NOT_OK
+    return math.hypot(estimate.sampling_sigma_log, estimate.disturbance_log, run)
+
+
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """What was found out about one network on one device; derived from a trace, and never kept without it.
@@ -196,8 +202,7 @@ class Measurement:
         never below `RUN_TO_RUN_SIGMA`. Where other programs moved the value, the way that they moved it is added too:
         a p99 that is the scheduler's says next to nothing of the network.
         """
-        estimate = self._estimate(metric)
-        return math.hypot(estimate.sampling_sigma_log, estimate.disturbance_log, self._run_to_run_sigma)
+        return sigma_log(self._estimate(metric), self.verdict)
 
     @property
     def _run_to_run_sigma(self) -> float:

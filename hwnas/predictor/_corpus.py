@@ -12,8 +12,9 @@ What is stated here holds for every command that reads measurements:
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from hwnas._toml import closest
 from hwnas.errors import HwnasError, PredictorError
 from hwnas.predictor._table import LatencyTable
 from hwnas.predictor._training_space import where
+from hwnas.space import Architecture
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -43,11 +45,13 @@ class Corpus:
         table: architectures as the space's featuriser takes them, by devices.
         sources: where they come from.
         notes: what was left out, for people.
+        sigma_log: standard errors of logarithms by architecture and device, where they are known.
     """
 
     table: LatencyTable
     sources: tuple[str, ...]
     notes: tuple[str, ...]
+    sigma_log: Mapping[tuple[Any, str], float] = field(default_factory=dict)
 
     def device(self, name: str) -> tuple[list[Any], np.ndarray]:
         """Return the architectures that were measured on a device, and their latencies.
@@ -63,6 +67,14 @@ class Corpus:
         column = self.table.column(name)
         rows = np.flatnonzero(np.isfinite(column))
         return [self.table.architectures[i] for i in rows], column[rows]
+
+    def errors_of(self, architectures: Sequence[Any], device: str) -> np.ndarray | None:
+        """Return the standard errors of the logarithms of n measurements on a device; `None` where none is known.
+
+        One that is not known counts as zero: the predictor estimates a noise of its own besides.
+        """
+        found = np.array([self.sigma_log.get((item, device), 0.0) for item in architectures])
+        return found if found.any() else None
 
     def for_training(self, devices: Sequence[str] = ()) -> Corpus:
         """Return the corpus of the devices named, or of all that have enough measurements.
@@ -143,7 +155,30 @@ def gather(
     latencies = np.full((len(rows), len(devices)), np.nan)
     for (architecture, device), values in cells.items():
         latencies[place[architecture], column[device]] = np.median(values)
-    return Corpus(LatencyTable(tuple(rows), tuple(devices), latencies), tuple(name for name, _ in found), tuple(notes))
+    table = LatencyTable(tuple(rows), tuple(devices), latencies)
+    return Corpus(table, tuple(name for name, _ in found), tuple(notes), _errors(kept, space, metric))
+
+
+def _errors(
+    records: Iterable[Mapping[str, Any]], space: TrainingSpace, metric: Quantile
+) -> dict[tuple[Any, str], float]:
+    """Return the standard errors of measurements, the newest of each network."""
+    from hwnas.measurement import Estimate, Verdict, sigma_log
+
+    found = {}
+    name = metric.removesuffix("_ms")
+    parts = [f"{name}_{part}ms" for part in ("", "low_", "high_", "undisturbed_")]
+    for item in records:
+        if all(item.get(part) is not None for part in parts):
+            architecture = space.architecture(record_architecture(item), ())
+            estimate = Estimate(*(float(item[part]) for part in parts))
+            found[architecture, item["device"]] = sigma_log(estimate, Verdict(item["verdict"]))
+    return found
+
+
+def record_architecture(item: Mapping[str, Any]) -> Architecture:
+    """Return the architecture of a measurement."""
+    return Architecture(item["space"], item["space_version"], json.loads(item["architecture"]))
 
 
 def _of_space(records: Iterable[Mapping[str, Any]], space: TrainingSpace) -> tuple[list[Mapping[str, Any]], list[str]]:

@@ -122,6 +122,19 @@ def test_a_device_measured_under_two_conditions_counts_with_the_fuller_one():
     np.testing.assert_array_equal(twice.table.latencies_ms[:, 0], [3.0, 3.5, 4.0])
 
 
+def test_the_errors_of_measurements_come_along():
+    interval = {"p99_low_ms": 0.9, "p99_high_ms": 1.1, "p99_undisturbed_ms": 1.0, "verdict": "ok"}
+    sure = records(3, p99_ms=1.0, **interval)
+    vague = records(2, start=3, p99_ms=1.0, **{**interval, "p99_high_ms": np.inf, "verdict": "noisy"})
+    corpus = gather(DIGITS, records=[*sure, *vague, *records(1, start=5)])
+    archs, _ = corpus.device("host")
+    errors = corpus.errors_of(archs, "host")
+    assert 0.04 < errors[0] < 0.1
+    assert errors[3] > 0.25
+    assert errors[5] == 0.0
+    assert gather(DIGITS, records=records(2)).errors_of(archs, "host") is None
+
+
 def test_measurements_that_are_of_no_use_are_left_out_and_counted():
     given = [*records(2), *records(3, start=2, architecture=None), *records(1, start=5, space_version="9")]
     corpus = gather(DIGITS, records=[*given, *records(1, space="other")])
