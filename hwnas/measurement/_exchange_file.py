@@ -131,23 +131,26 @@ def holds_measurements(header: Iterable[str]) -> bool:
 def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield where each row stands, for messages, and its cells by column, each of its column's kind.
 
-    Columns that hwnas does not know are left out.
+    Columns that hwnas does not know are left out. Columns that may be empty may be missing: files of older versions
+    lack what came later.
 
     Raises:
-        MeasurementError: a column is missing, a cell is wrong, or the file is damaged; says which and where.
+        MeasurementError: a needed column is missing, a cell is wrong, or the file is damaged; says which and where.
     """
     header = header_of(path)
     twice = sorted({name for name in header if header.count(name) > 1})
-    missing = [column.name for column in COLUMNS if column.name not in header]
+    absent = [column for column in COLUMNS if column.name not in header]
+    missing = [column.name for column in absent if not column.optional]
     if twice or missing:
         fault = f"column {twice[0]} is there twice" if twice else f"without the column {', '.join(missing)}"
         raise MeasurementError(f"{path}: {fault}", "give a file that `hwnas measurements export` wrote")
     known = [column for column in columns_of(samples=True) if column.name in header]
+    empty = {column.name: None for column in absent}
     rows = _parquet_rows(path, known) if ending(path) == ".parquet" else _csv_rows(path, header)
     with _readable(path):
         for where, row in rows:
             try:
-                yield where, {column.name: parse(column, row[column.name]) for column in known}
+                yield where, empty | {column.name: parse(column, row[column.name]) for column in known}
             except MeasurementError as exc:
                 raise MeasurementError(f"{path}: {where}, {exc.message}", exc.hint) from exc
 

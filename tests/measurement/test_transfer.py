@@ -270,6 +270,16 @@ def test_columns_of_others_are_left_out_and_said(store, other, measured, tmp_pat
     assert import_measurements(other, path).left_out == ("mine",)
 
 
+def test_a_file_of_an_older_version_lacks_what_came_later(store, other, measured, tmp_path):
+    export_measurements(store, tmp_path / "out.parquet")
+    later = ["estimated_from", "energy_mj"]
+    pq.write_table(pq.read_table(tmp_path / "out.parquet").drop_columns(later), tmp_path / "old.parquet")
+    assert import_measurements(other, tmp_path / "old.parquet").new == len(measured)
+    found = MeasurementStore(other).list()
+    assert [item.p99 for item in found] == [item.p99 for item in measured]
+    assert {(item.estimated_from, item.energy_mj) for item in found} == {(None, None)}
+
+
 def test_series_that_do_not_fit_are_refused(store, other, measured, tmp_path):
     export_measurements(store, tmp_path / "out.parquet", samples=True)
     table = pq.read_table(tmp_path / "out.parquet")
