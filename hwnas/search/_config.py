@@ -39,7 +39,7 @@ class SaasSettings(_Table):
     fit: Literal["auto", "nuts", "map"] = "auto"
     nuts_trials: int = Field(default=256, ge=0)
     members: int = Field(default=4, ge=1, le=64)
-    warmup: int = Field(default=256, ge=16)
+    warmup: int = Field(default=64, ge=16)
     samples: int = Field(default=128, ge=1)
     thinning: int = Field(default=16, ge=1)
     mc_samples: int = Field(default=32, ge=8, le=1024)

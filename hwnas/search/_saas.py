@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -76,18 +78,17 @@ class SaasQnehviStrategy:
         if count < _LEAST_TRIALS:
             notice = f"only {count} trials are complete, too few to model: Sobol points are proposed"
             return _sobol(space, objectives, trials, n, rng, notice)
-        from linear_operator.utils.errors import NanError, NotPSDError
+        from hwnas.search._compiled import keep_compiled_code
 
-        from hwnas.search._surrogate import fit_surrogate
+        keep_compiled_code()
+        from linear_operator.utils.errors import NanError, NotPSDError
 
         clocks = [_clocks()]
         telling = most_telling(objectives, trials, _MODELLED)
         settings, notices = self._sized(space, sum(bool(trial.values) for trial in trials))
-        surrogates = []
-        for objective in objectives:
-            _check(cancelled)
-            data = outcome_data(space, objective, telling)
-            surrogates.append(fit_surrogate(data, settings, int(rng.integers(2**31))))
+        data = [outcome_data(space, objective, telling) for objective in objectives]
+        seeds = [int(seed) for seed in rng.integers(2**31, size=len(data))]
+        surrogates = _fit_all(data, settings, seeds, cancelled)
         clocks.append(_clocks())
         try:
             chosen, diagnostics = self._choose(space, objectives, trials, surrogates, n, rng, cancelled)
@@ -191,6 +192,20 @@ class SaasQnehviStrategy:
         )
 
 
+def _fit_all(
+    data: Sequence[OutcomeData], settings: SaasSettings, seeds: Sequence[int], cancelled: threading.Event | None
+) -> list[Surrogate]:
+    """Return the surrogates of all outcomes, fitted beside each other where there are processors for it."""
+    from hwnas.search._surrogate import fit_surrogate
+
+    def fit(one: OutcomeData, seed: int) -> Surrogate:
+        _check(cancelled)
+        return fit_surrogate(one, settings, seed)
+
+    with ThreadPoolExecutor(min(len(data), os.cpu_count() or 1), thread_name_prefix="hwnas-fit") as pool:
+        return list(pool.map(fit, data, seeds))
+
+
 def _sobol(
     space: SearchSpace,
     objectives: Sequence[Objective],
@@ -253,8 +268,16 @@ def _describe(space: SearchSpace, surrogate: Surrogate) -> dict[str, Any]:
     mean, variance = surrogate.leave_one_out()
     error = data.Y - mean
     spread = float(((data.Y - data.Y.mean()) ** 2).sum())
+    chain = surrogate.chain
     return {
         "method": surrogate.method,
+        "chain": chain
+        and {
+            "r_hat": _json_float(chain.r_hat),
+            "ess": _json_float(chain.ess),
+            "reruns": chain.reruns,
+            "divergences": chain.divergences,
+        },
         "n": len(data.Y),
         "raised": data.raised,
         "noise": "given" if data.Yvar is not None else "inferred",

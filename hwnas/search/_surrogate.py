@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from hwnas.search._config import SaasSettings
     from hwnas.search._data import OutcomeData
+    from hwnas.search._nuts import Chain
 
 #: The hyperparameters of the fast mode are fitted to so many trials at most, the most telling ones.
 _FIT_MOST = 512
@@ -46,6 +47,7 @@ class Surrogate:
         mean: `h`, the constant prior mean.
         L: `h x n x n`, the Cholesky factor of the covariance of the observations.
         alpha: `h x n`, that covariance's inverse times the centred observations.
+        chain: of NUTS, where it is by NUTS.
     """
 
     data: OutcomeData
@@ -56,6 +58,7 @@ class Surrogate:
     mean: Float[Tensor, " h"]
     L: Float[Tensor, "h n n"]
     alpha: Float[Tensor, "h n"]
+    chain: Chain | None = None
 
     def kernel(self, A: Float[Tensor, "a d"], B: Float[Tensor, "b d"]) -> Float[Tensor, "h a b"]:
         """Return the prior covariance between two sets of points."""
@@ -84,6 +87,7 @@ class Surrogate:
             self.mean.expand(h),
             self.L.expand(h, -1, -1),
             self.alpha.expand(h, -1),
+            self.chain,
         )
 
     def inverse_lengthscales(self) -> Float[np.ndarray, " d"]:
@@ -169,9 +173,10 @@ def _condition(
     """Fit by one method, condition on the data, and see that all numbers are finite."""
     X, Y = torch.as_tensor(data.X), torch.as_tensor(data.Y)
     Yvar = None if data.Yvar is None else torch.as_tensor(data.Yvar)
+    chain: Chain | None = None
     with _quietly():
         if method == "saas" and settings is not None:
-            model = _fit_saas(X, Y, Yvar, settings, seed)
+            model, chain = _fit_saas(X, Y, Yvar, settings, seed)
         elif method == "saas-map" and settings is not None:
             model = _fit_ensemble(X, Y, Yvar, settings)
         else:
@@ -186,7 +191,9 @@ def _condition(
         alpha = torch.cholesky_solve(residual, L)[..., 0]
     if not all(bool(torch.isfinite(part).all()) for part in (mean, L, alpha)):
         raise ValueError("a number that is not finite")
-    return Surrogate(data, method, notice, model, X, mean, L, alpha)
+    if chain is not None and not chain.has_mixed:
+        notice = f"{data.objective.name}: NUTS has not mixed (R-hat {chain.r_hat:.2f}), so what it says is less sure"
+    return Surrogate(data, method, notice, model, X, mean, L, alpha, chain)
 
 
 def cholesky(K: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
@@ -203,22 +210,21 @@ def cholesky(K: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
     return L
 
 
-def _fit_saas(X: Tensor, Y: Tensor, Yvar: Tensor | None, settings: SaasSettings, seed: int) -> Any:
+def _fit_saas(X: Tensor, Y: Tensor, Yvar: Tensor | None, settings: SaasSettings, seed: int) -> tuple[Any, Chain]:
     from botorch.models.fully_bayesian import SaasFullyBayesianSingleTaskGP
 
     from hwnas.search._nuts import sample_hyperparameters
 
     model = SaasFullyBayesianSingleTaskGP(X, Y[:, None], None if Yvar is None else Yvar[:, None])
     noise = None if Yvar is None else model.pyro_model.train_Yvar[:, 0].numpy()  # at least BoTorch's floor
-    drawn = sample_hyperparameters(
+    chain = sample_hyperparameters(
         X.numpy(), Y.numpy(), noise, warmup=settings.warmup, samples=settings.samples, seed=seed
     )
-    kept = {
-        name: value[:: settings.thinning] for name, value in model.pyro_model.postprocess_mcmc_samples(drawn).items()
-    }
+    drawn = dict(chain.samples)  # the next line takes some out
+    kept = model.pyro_model.postprocess_mcmc_samples(drawn)
     model.train()
-    model.load_mcmc_samples(kept)
-    return model.eval()
+    model.load_mcmc_samples({name: value[:: settings.thinning] for name, value in kept.items()})
+    return model.eval(), chain
 
 
 def _fit_ensemble(X: Tensor, Y: Tensor, Yvar: Tensor | None, settings: SaasSettings) -> Any:

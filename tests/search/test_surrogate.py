@@ -91,7 +91,7 @@ def test_a_fit_that_gives_numbers_that_are_none_falls_back(monkeypatch):
     def poisoned(*args):
         model = fit(*args[:3], 0, fit=False)
         model.mean_module.constant.data.fill_(float("nan"))
-        return model
+        return model, None
 
     monkeypatch.setattr(module, "_fit_saas", poisoned)
     assert fit_surrogate(data_of(X, np.sin(6 * X[:, 0])), QUICK, seed=3).method == "saas-map"
