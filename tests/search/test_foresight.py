@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hwnas.errors import ConfigError, PredictorError
+from hwnas.predictor import PredictorLibrary, save_device_predictor
 from hwnas.search import Foresight, Objective, Provenance, SearchSettings, Value
 from hwnas.search._foresight import foresight_from_settings
 from hwnas.search._trial import TrialState
@@ -122,3 +123,25 @@ def test_every_figure_of_a_device_can_be_foretold(space, trials, made_up):
     ]
     told = Foresight(space, both, settings()).foretell([*known, *trials[8:]], trials[8:10], "phone")
     assert set(told[8]) == {"p99_ms", "peak_memory_bytes"}
+
+
+@pytest.fixture
+def stored(workspace, space, objectives, trials, made_up):
+    """A predictor `mine` of the workspace; returns what it becomes once it is adapted to the phone."""
+    start = Foresight(space, objectives, settings(auto={"first": 5}))
+    told = {"name": space.name, "version": space.version, "source": "x.toml", "definition": space.to_json()}
+    trained = {"space": {**told, "graph": False}, "metric": "p99_ms"}
+    PredictorLibrary(workspace).add("mine", start._prior(), None, trained)
+    return start._model(objectives[1], tell(trials, range(8), made_up))
+
+
+def test_a_stored_predictor_serves_as_it_is_and_adapted(workspace, space, objectives, stored, trials, made_up):
+    with pytest.raises(ConfigError, match="'mine' is not adapted to device 'phone'"):
+        foresight_from_settings(space, objectives, settings("predicted", predictor="mine"), workspace)
+    auto = foresight_from_settings(space, objectives, settings(predictor="mine"), workspace)
+    assert len(auto.choose(trials, trials[:8], "phone")) == 8  # of the default `first`
+    save_device_predictor(workspace, "mine", stored)
+    alone = foresight_from_settings(space, objectives, settings("predicted", predictor="mine"), workspace)
+    values = [value["p99_ms"].value for value in alone.foretell(trials, trials[8:], "phone").values()]
+    true = [made_up.truth(trial.architecture)["p99_ms"] for trial in trials[8:]]
+    assert np.corrcoef(np.log(values), np.log(true))[0, 1] > 0.6
