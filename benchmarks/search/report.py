@@ -32,6 +32,7 @@ class Line:
         seeds: how many runs; those that are finished, or all where none is.
         curves: `seeds x k`, the hypervolume after each evaluation, as far as all of them came.
         cpu: by batches chosen, `(evaluations before it, CPU seconds, candidates)`.
+        versions: of the packages that made the runs, as `name version`; hwnas's has the commit.
     """
 
     problem: str
@@ -39,6 +40,7 @@ class Line:
     seeds: int
     curves: np.ndarray
     cpu: list[tuple[int, float, int]]
+    versions: frozenset[str]
 
     def at(self, evaluations: int) -> float | None:
         """Return the mean hypervolume after so many evaluations."""
@@ -123,6 +125,8 @@ def markdown(lines: list[Line], evaluations: int) -> str:
             "| --- " * (len(_AT) + 5) + "|",
         ]
         text += [_row(line, goal, evaluations) for line in own]
+    versions = sorted(set().union(*(line.versions for line in lines)))
+    text += ["", f"Made with {', '.join(versions)}."]
     return "\n".join(text) + "\n"
 
 
