@@ -83,9 +83,9 @@ def collect(folder: Path, evaluations: int) -> list[Line]:
             volumes = [hypervolumes(problem, run) for run in done or loaded]
             shortest = min(len(volume) for volume in volumes)
             curves = np.array([volume[:shortest] for volume in volumes])
-            found.append(
-                Line(problem_name, method, len(volumes), curves, [cost for run in loaded for cost in _cpu(run)])
-            )
+            costs = [cost for run in loaded for cost in _cpu(run)]
+            versions = frozenset(f"{name} {number}" for run in loaded for name, number in run["versions"].items())
+            found.append(Line(problem_name, method, len(volumes), curves, costs, versions))
     return found
 
 
