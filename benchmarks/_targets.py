@@ -13,7 +13,7 @@ from hwnas._deadline import Deadline
 from hwnas.device import Device, DeviceProfile
 from hwnas.errors import DeviceError
 from hwnas.measurement import Measurement, MeasurementProtocol, MeasurementStore, NetworkMeasured, measure
-from hwnas.network import quantise_onnx, write_network
+from hwnas.network import NetworkFile, quantise_onnx, write_network
 from hwnas.space import load_space
 from hwnas.store import Store
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hwnas.measurement import MeasurementEvent
-    from hwnas.network import NetworkFile
     from hwnas.space import Architecture
 
 GOAL = 0.97
@@ -147,7 +146,8 @@ def _files(
     ]
     if profile.name != "ort-int8":
         return files
-    return [quantise_onnx(file.path, own / f"{file.path.stem}.int8.onnx") for file in files]
+    made = [(file, own / f"{file.path.stem}.int8.onnx") for file in files]
+    return [NetworkFile.load(path) if path.exists() else quantise_onnx(file.path, path) for file, path in made]
 
 
 def markdown(found: dict[str, Any]) -> str:

@@ -180,7 +180,7 @@ class Subject:
         )
 
     def _half_width(self) -> float:
-        return estimate(self._counting, 0.99).relative_width / 2.0
+        return estimate(self._counting, 0.99, between=False).relative_width / 2.0
 
 
 def _conditions(device: Device) -> Conditions:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwnas.measurement import _estimators as estimators
-from hwnas.measurement._measurement import Estimate, Measurement
+from hwnas.measurement._measurement import RUN_TO_RUN_SIGMA_IF_NOT_OK, Estimate, Measurement, Verdict
 from hwnas.measurement._verdict import judge, preempted
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ ESTIMATOR_VERSION = 2
 _NS_PER_MS = 1e6
 
 
-def estimate(blocks: Sequence[TraceBlock], p: float, *, disturbed: NDArray[np.bool_] | None = None) -> Estimate:
+def estimate(
+    blocks: Sequence[TraceBlock], p: float, *, disturbed: NDArray[np.bool_] | None = None, between: bool = True
+) -> Estimate:
     """Return a quantile of samples that were taken in blocks, in milliseconds, with its 95 % interval.
 
     The value by Harrell and Davis. The interval by order statistics, widened by the samples' dependence; and at least
@@ -33,17 +35,20 @@ def estimate(blocks: Sequence[TraceBlock], p: float, *, disturbed: NDArray[np.bo
         blocks: in order; at least one.
         p: in (0, 1).
         disturbed: `bool[n]`, which samples other programs slowed down; by default none.
+        between: whether the processes' differences count: more samples of the same processes do not narrow those.
     """
     samples_ms = np.concatenate([block.samples_ns for block in blocks]) / _NS_PER_MS
     ordered = np.sort(samples_ms)
     value = estimators.harrell_davis(ordered, p)
     grown = estimators.inflation(samples_ms, [len(block) for block in blocks], value)
     low, high = estimators.interval(ordered, p, inflation=grown)
-    apart_low, apart_high = estimators.interval_between(_by_process(blocks), p)
+    if between:
+        apart_low, apart_high = estimators.interval_between(_by_process(blocks), p)
+        low, high = min(low, apart_low), max(high, apart_high)
     undisturbed = value
     if disturbed is not None and 0 < np.count_nonzero(disturbed) < disturbed.size:
         undisturbed = estimators.harrell_davis(np.sort(samples_ms[~disturbed]), p)
-    return Estimate(value, min(low, apart_low, value), max(high, apart_high, value), undisturbed)
+    return Estimate(value, min(low, value), max(high, value), undisturbed)
 
 
 def _by_process(blocks: Sequence[TraceBlock]) -> list[NDArray[np.float64]]:
@@ -62,7 +67,9 @@ def summarize(trace: LatencyTrace, *, id: int | None = None) -> Measurement:  # 
     """
     disturbed = np.concatenate([preempted(block, threads=trace.profile.threads) for block in trace.kept])
     p50, p90, p99 = (estimate(trace.kept, p, disturbed=disturbed) for p in (0.50, 0.90, 0.99))
-    verdict, reasons = judge(trace, p99)
+    verdict, reasons = judge(trace, estimate(trace.kept, 0.99, between=False))
+    if verdict is not Verdict.OK:
+        p90, p99 = (found.widened(RUN_TO_RUN_SIGMA_IF_NOT_OK) for found in (p90, p99))
     return Measurement(
         id=id,
         created_at=trace.created_at,

@@ -50,10 +50,34 @@ def test_sigma_never_falls_below_what_differs_from_run_to_run(make_trace, width)
     assert found.sigma_log == pytest.approx(math.hypot(width / 1.959964, RUN_TO_RUN_SIGMA))
 
 
+@given(estimates, st.floats(0.001, 1.0))
+def test_widening_adds_in_quadrature_and_keeps_open_ends_open(estimate, sigma):
+    wide = estimate.widened(sigma)
+    assert wide.value_ms == estimate.value_ms
+    assert (wide.low_ms == 0.0, math.isinf(wide.high_ms)) == (estimate.low_ms == 0.0, math.isinf(estimate.high_ms))
+    assert wide.low_ms <= estimate.low_ms * (1 + 1e-9)
+    assert wide.high_ms >= estimate.high_ms * (1 - 1e-9)
+    if (
+        estimate.low_ms > 0.0
+        and estimate.high_ms > estimate.value_ms > estimate.low_ms
+        and not math.isinf(wide.high_ms)
+    ):
+        below = math.log(estimate.value_ms / estimate.low_ms)
+        assert math.log(wide.value_ms / wide.low_ms) == pytest.approx(math.hypot(below, 1.959964 * sigma), rel=1e-6)
+
+
+def test_a_disturbed_machine_has_wider_intervals_of_its_tail(make_trace):
+    calm, unsteady = summarize(make_trace()), summarize(make_trace(steady=False))
+    assert (calm.verdict, unsteady.verdict) == (Verdict.OK, Verdict.NOISY)
+    assert unsteady.p50 == calm.p50
+    assert unsteady.p99 == calm.p99.widened(RUN_TO_RUN_SIGMA_IF_NOT_OK)
+    assert unsteady.sigma_log > RUN_TO_RUN_SIGMA_IF_NOT_OK
+
+
 def test_doubt_grows_with_the_verdict_and_with_disturbance(make_trace):
     clean = Estimate(1.0, 0.9, 1.1, 1.0)
     ok = with_p99(make_trace, clean).sigma_log
-    noisy = with_p99(make_trace, clean, Verdict.NOISY).sigma_log
+    noisy = with_p99(make_trace, clean.widened(RUN_TO_RUN_SIGMA_IF_NOT_OK), Verdict.NOISY).sigma_log
     assert ok < RUN_TO_RUN_SIGMA_IF_NOT_OK < noisy
     moved = with_p99(make_trace, Estimate(4.0, 3.6, 4.4, 0.2), Verdict.PREEMPTED).sigma_log
     assert moved >= math.log(4.0 / 0.2)

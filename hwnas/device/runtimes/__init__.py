@@ -5,6 +5,7 @@ A module `_NAME.py` offers:
     OPTIONS                     a frozen dataclass of its settings, each with a default
     FORMATS                     the formats of network files that it runs
     PACKAGES                    the packages whose versions influence latency; the first that is installed counts first
+    FORKS                       optional, true where a process may be forked after `prepare`: on Linux that saves time
     prepare()                   imports the runtime
     load(path, *, threads, batch, options) -> Loaded
 
