@@ -172,15 +172,22 @@ def greedy_design(
         count: how many to choose, at most k.
         weight: `m`, what a unit of variance costs at each architecture of the population.
     """
-    cross, own = population @ candidates.T, candidates @ candidates.T
+    cross = population @ candidates.T
+    own = np.einsum("ij,ij->i", candidates, candidates)  # each candidate's own variance; the rest row by row, as needed
     costs = np.ones(len(population)) if weight is None else weight
     chosen: list[int] = []
+    seen: list[np.ndarray] = []  # what each choice took from the covariance: its outer product with itself
     for _ in range(min(count, len(candidates))):
-        gain = (costs @ cross**2) / (np.maximum(np.diag(own), 0.0) + noise)
+        gain = (costs @ cross**2) / (np.maximum(own, 0.0) + noise)
         gain[chosen] = -1.0
         best = int(gain.argmax())
         chosen.append(best)
-        scale = own[best, best] + noise
-        cross = cross - np.outer(cross[:, best], own[best]) / scale
-        own = own - np.outer(own[best], own[best]) / scale
+        row = candidates @ candidates[best]
+        for past in seen:
+            row -= past[best] * past
+        scale = np.sqrt(row[best] + noise)
+        row /= scale
+        cross -= np.outer(cross[:, best] / scale, row)
+        own -= row**2
+        seen.append(row)
     return chosen

@@ -93,7 +93,7 @@ class StoredPredictor:
         if told.get("definition") is None:
             raise PredictorError(
                 f"predictor {self.name!r} is of the table space {told.get('name')!r}, which makes no networks",
-                "give it a table: --table FILE",
+                "adapt and evaluate it with a table: --table FILE",
             )
         if told.get("source") in builtin_spaces():
             return get_space(str(told["source"]))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -44,3 +45,16 @@ def test_fbnets_hardest_task_with_ten_measurements():
     split = json.loads((DATA / "splits.json").read_text())["fbnet"]["F3"]
     rank, _ = ranks(LatencyTable.read(DATA / "fbnet.csv.gz"), FbnetFeaturiser(), split, 10)
     assert rank > 0.85
+
+
+def test_training_and_adapting_take_seconds_and_less_of_one_core():
+    split = json.loads((DATA / "splits.json").read_text())["nasbench201"]["help"]
+    table = LatencyTable.read(DATA / "nasbench201.csv.gz")
+    began = time.process_time()
+    predictor = LatencyPredictor(CellFeaturiser()).fit(table.select(rows=np.arange(900), devices=split["train"]))
+    trained = time.process_time()
+    rows = predictor.suggest_support(10, table.architectures[:900])
+    chosen = time.process_time()
+    predictor.adapt([table.architectures[i] for i in rows], table.column("fpga")[rows])
+    assert trained - began < 5
+    assert time.process_time() - chosen < 0.5
