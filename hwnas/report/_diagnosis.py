@@ -42,7 +42,7 @@ _SAAS, _PLAIN, _INK, _FAINT = "#0072B2", "#D55E00", "#333333", "#999999"
 _SHADES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 #: Parameters shown by how much they matter.
 _MOST = 12
-_NAMES = {"saas": "SAAS", "map": "plain Gaussian process", "prior": "prior alone"}
+_NAMES = {"saas": "SAAS", "saas-map": "SAAS, most probable", "map": "plain Gaussian process", "prior": "prior alone"}
 
 
 def diagnosis_data(

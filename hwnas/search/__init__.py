@@ -49,6 +49,7 @@ from hwnas.search._events import (
     ValueRecorded,
     Warned,
 )
+from hwnas.search._evolution import LocalSearchStrategy, Nsga2Strategy, RandomStrategy
 from hwnas.search._foresight import Foresight
 from hwnas.search._ledger import ProposalRecord
 from hwnas.search._networks import CommandNetworks, GraphNetworks, NetworkSource
@@ -76,9 +77,11 @@ __all__ = [
     "LatencyForeseen",
     "LatencySettled",
     "LeaveOneOut",
+    "LocalSearchStrategy",
     "MeasurementProgress",
     "Measurer",
     "NetworkSource",
+    "Nsga2Strategy",
     "Objective",
     "OutcomeDiagnosis",
     "PhaseStarted",
@@ -86,6 +89,7 @@ __all__ = [
     "ProposalRecord",
     "Proposals",
     "Provenance",
+    "RandomStrategy",
     "SaasQnehviStrategy",
     "SaasSettings",
     "SearchSettings",

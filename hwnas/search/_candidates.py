@@ -28,6 +28,10 @@ _STARTS, _STEPS = 4, 12
 #: where the model knows least; steps for so little would take whole batches into the corners of the space, and a search
 #: on a function that is bad there would stand still.
 _LEAST_GAIN = 0.05
+#: Every so manieth choice is the best of those beside good trials. Where the model knows little, improvement is
+#: likeliest where it knows least: in the corners, and a batch that goes there alone learns little of where the good ones
+#: are.
+_CLOSE = 2
 #: How many members are valued again at first; then as many again.
 _BLOCK = 64
 #: How many steps a local search looks at, at most: a space of a hundred parameters has many times more.
@@ -73,6 +77,7 @@ class Pool:
         candidates: Sequence[Architecture],
         seen: Collection[str],
         rng: np.random.Generator,
+        near: Collection[str] = (),
     ) -> None:
         """Take the first members.
 
@@ -82,6 +87,7 @@ class Pool:
             candidates: distinct and unseen; at least one.
             seen: ids of architectures that must not be proposed.
             rng: the source of chance for steps of the local search.
+            near: ids of candidates beside good trials; every second choice is one of them.
         """
         self._space = space
         self._acquisition = acquisition
@@ -91,22 +97,38 @@ class Pool:
         self._architectures = list(candidates)
         self._projections = self._project(candidates)
         self.valued = 0
+        self._near, self._picks = frozenset(near), 0
         self._bound = torch.full((len(candidates),), torch.inf, dtype=torch.float64)
 
     def choose(self) -> tuple[Architecture, float] | None:
         """Return the best candidate found and the logarithm of its value, and make it pending; `None` where none is."""
         if not self._architectures:
             return None
-        value = self._search(self._refreshed())
-        chosen = int(value.argmax())
+        value = self._refreshed()
+        self._picks += 1
+        close = torch.tensor([arch.id in self._near for arch in self._architectures])
+        if self._picks % _CLOSE == 0 and bool(close.any()):
+            value[close] = self._value([part.glance(close.nonzero()[:, 0]) for part in self._projections])
+            chosen = int(torch.where(close, value, -torch.inf).argmax())
+        else:
+            value = self._search(value)
+            chosen = int(value.argmax())
         best, log_value = self._architectures[chosen], float(value[chosen])
         self._taken.add(best.id)
         self._projections = self._acquisition.add(self._projections, chosen)
         value[chosen] = -torch.inf
-        kept = value.topk(min(self._most, len(value) - 1)).indices
+        kept = self._worth_keeping(value)
         self._bound = value[kept]
         self._keep(kept)
         return best, log_value
+
+    def _worth_keeping(self, value: torch.Tensor) -> torch.Tensor:
+        """Return the best members' places, as many as there were at first; those beside good trials stay."""
+        wanted = value.clone()
+        for place, arch in enumerate(self._architectures):
+            if arch.id in self._near and arch.id not in self._taken:
+                wanted[place] += 1e6
+        return wanted.topk(min(self._most, len(value) - 1)).indices
 
     def _refreshed(self) -> torch.Tensor:
         """Return the members' values: exact for the best, upper bounds for those that cannot be among them.

@@ -80,7 +80,7 @@ class SearchSettings(_Table):
         batch: how many are proposed at a time.
         start: how many of them are space-filling (Sobol) before the strategy takes over.
         seed: everything random in the search derives from it and the number of the batch.
-        strategy: `saas-qnehvi`; `saas-map`, the same with `fit = "map"`; or `sobol` for the whole search.
+        strategy: `saas-qnehvi`; `saas-map`, the same with `fit = "map"`; `nsga2`, `local-search`, `random` or `sobol`.
         workers: trainings at a time.
         attempts: how often a trial is tried before it stays failed.
         remeasure: whether the front is measured once more at the end.
@@ -97,7 +97,7 @@ class SearchSettings(_Table):
     batch: int = Field(default=16, ge=1, le=256)
     start: int = Field(default=16, ge=0)
     seed: int = Field(default=0, ge=0)
-    strategy: Literal["saas-qnehvi", "saas-map", "sobol"] = "saas-qnehvi"
+    strategy: Literal["saas-qnehvi", "saas-map", "nsga2", "local-search", "random", "sobol"] = "saas-qnehvi"
     workers: int = Field(default=1, ge=1, le=256)
     attempts: int = Field(default=2, ge=1)
     remeasure: bool = True

@@ -142,7 +142,8 @@ class SaasQnehviStrategy:
         acquisition = self._acquisition(space, objectives, trials, surrogates, reference, n, rng)
         seen = {trial.id for trial in trials}
         candidates = first_candidates(space, _good(objectives, trials), self.settings.candidates, rng, seen)
-        pool = Pool(space, acquisition, candidates, seen, rng)
+        near = {arch.id for arch in candidates[self.settings.candidates :]}
+        pool = Pool(space, acquisition, candidates, seen, rng, near)
         picks: list[tuple[Architecture, float]] = []
         while len(picks) < n and (pick := pool.choose()) is not None:
             _check(cancelled)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -111,8 +111,14 @@ class SobolStrategy:
         return Proposals(architectures, self.name, acquisition_s=time.perf_counter() - began)
 
 
-def sample_up_to(space: SearchSpace, n: int, rng: np.random.Generator, exclude: Collection[str]) -> list[Architecture]:
-    """Return `n` new architectures spread evenly, or as many as the space still holds.
+def sample_up_to(
+    space: SearchSpace,
+    n: int,
+    rng: np.random.Generator,
+    exclude: Collection[str],
+    method: Literal["sobol", "uniform"] = "sobol",
+) -> list[Architecture]:
+    """Return `n` new architectures, or as many as the space still holds.
 
     Raises:
         SpaceError: it holds no new one.
@@ -121,7 +127,7 @@ def sample_up_to(space: SearchSpace, n: int, rng: np.random.Generator, exclude: 
         n = min(n, max(1, space.size - len(exclude)))
     while True:
         try:
-            return space.sample(n, rng, method="sobol", exclude=exclude)
+            return space.sample(n, rng, method=method, exclude=exclude)
         except SpaceError:
             if n == 1:
                 raise
@@ -132,6 +138,13 @@ def strategy_from_settings(settings: SearchSettings) -> Strategy:
     """Return the strategy that a study file names."""
     if settings.strategy == "sobol":
         return SobolStrategy(settings.seed)
+    if settings.strategy in {"random", "nsga2", "local-search"}:
+        from hwnas.search._evolution import LocalSearchStrategy, Nsga2Strategy, RandomStrategy
+
+        plain: dict[str, type[Strategy]] = {
+            made.name: made for made in (RandomStrategy, Nsga2Strategy, LocalSearchStrategy)
+        }
+        return plain[settings.strategy]()
     from hwnas.search._saas import SaasQnehviStrategy
 
     fast = {"fit": "map"} if settings.strategy == "saas-map" else {}

@@ -80,6 +80,19 @@ def test_only_some_steps_are_looked_at_where_there_are_many(rng):
     assert module._some(steps[:5], rng) == steps[:5]
 
 
+def test_every_second_choice_is_one_beside_good_trials(hill, rng):
+    space, height = hill
+    candidates = space.sample(64, rng)
+    near = {arch.id for arch in candidates[40:]}
+    pool = Pool(space, height, candidates, set(), rng, near)
+    chosen = [pool.choose()[0] for _ in range(8)]
+    assert all(arch.id in near for arch in chosen[1::2])
+    assert not any(arch.id in near for arch in chosen[::2])  # local search finds better ones
+    heights = height.log_value(height.project(torch.as_tensor(space.encode(candidates[40:]))))
+    best = height.log_value(height.project(torch.as_tensor(space.encode(chosen[1::2]))))
+    assert best.tolist() == heights.topk(4).values.tolist()
+
+
 def test_what_is_chosen_or_seen_is_not_chosen_again(hill, rng):
     space, height = hill
     candidates = space.sample(16, rng)
