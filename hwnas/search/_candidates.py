@@ -29,8 +29,8 @@ _STARTS, _STEPS = 4, 12
 #: on a function that is bad there would stand still.
 _LEAST_GAIN = 0.05
 #: Every so manieth choice is the best of those beside good trials. Where the model knows little, improvement is
-#: likeliest where it knows least: in the corners, and a batch that goes there alone learns little of where the good ones
-#: are.
+#: likeliest where it knows least: in the corners, and a batch that goes there alone learns little of where the
+#: good ones are.
 _CLOSE = 2
 #: How many members are valued again at first; then as many again.
 _BLOCK = 64
