@@ -224,7 +224,7 @@ def plot(report: dict[str, Any], path: Path) -> None:
     names = [f"{run['latency']}, seed {run['seed']}" for run in report["runs"]]
     right.set_yticks(range(len(names)), names)
     right.invert_yaxis()
-    right.set(xlabel="networks: measured, again (pale), predicted (dashed)", title="Device measurements")
+    right.set(xlabel="measured, again (pale), predicted (dashed)", title="Device measurements")
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
