@@ -197,13 +197,14 @@ def _fit_all(
     data: Sequence[OutcomeData], settings: SaasSettings, seeds: Sequence[int], cancelled: threading.Event | None
 ) -> list[Surrogate]:
     """Return the surrogates of all outcomes, fitted beside each other where there are processors for it."""
-    from hwnas.search._surrogate import fit_surrogate
+    from hwnas.search._surrogate import fit_surrogate, quietly
 
     def fit(one: OutcomeData, seed: int) -> Surrogate:
         _check(cancelled)
         return fit_surrogate(one, settings, seed)
 
-    with ThreadPoolExecutor(min(len(data), os.cpu_count() or 1), thread_name_prefix="hwnas-fit") as pool:
+    pool = ThreadPoolExecutor(min(len(data), os.cpu_count() or 1), thread_name_prefix="hwnas-fit")
+    with quietly(), pool:  # Python's warning filters belong to all threads: hold them while any thread changes them
         return list(pool.map(fit, data, seeds))
 
 

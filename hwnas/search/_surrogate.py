@@ -174,7 +174,7 @@ def _condition(
     X, Y = torch.as_tensor(data.X), torch.as_tensor(data.Y)
     Yvar = None if data.Yvar is None else torch.as_tensor(data.Yvar)
     chain: Chain | None = None
-    with _quietly():
+    with quietly():
         if method == "saas" and settings is not None:
             model, chain = _fit_saas(X, Y, Yvar, settings, seed)
         elif method == "saas-map" and settings is not None:
@@ -205,7 +205,7 @@ def cholesky(K: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
     """
     from linear_operator.utils.cholesky import psd_safe_cholesky
 
-    with _quietly():
+    with quietly():
         L: Tensor = psd_safe_cholesky(K, max_tries=6)
     return L
 
@@ -288,7 +288,7 @@ def _numerical_failures() -> tuple[type[Exception], ...]:
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Keep the libraries' warnings from the user: what matters of them becomes a notice."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
