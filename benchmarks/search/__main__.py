@@ -60,7 +60,8 @@ def work(options: argparse.Namespace) -> None:
     end = None if options.minutes is None else time.monotonic() + 60 * options.minutes
     print(f"{len(runs)} runs are not finished", flush=True)
     live: dict[subprocess.Popen[bytes], Run] = {}
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the runs end with us
+    for number in (signal.SIGINT, signal.SIGTERM):  # so that the runs end with us, in the background too
+        signal.signal(number, signal.default_int_handler)
     try:
         while (runs or live) and (end is None or time.monotonic() < end):
             while runs and len(live) < options.jobs:

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from hwnas.search import SaasQnehviStrategy, SaasSettings, SobolStrategy, Strategy, Trial, TrialState, Value
+from hwnas.search import (
+    Nsga2Strategy,
+    RandomStrategy,
+    SaasQnehviStrategy,
+    SaasSettings,
+    SobolStrategy,
+    Strategy,
+    Trial,
+    TrialState,
+    Value,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -106,6 +116,14 @@ def _sobol(problem: Problem, seed: int) -> Method:
     return Ours(problem, seed, SobolStrategy(seed))
 
 
+def _evolved(problem: Problem, seed: int) -> Method:
+    return Ours(problem, seed, Nsga2Strategy())
+
+
+def _random(problem: Problem, seed: int) -> Method:
+    return Ours(problem, seed, RandomStrategy())
+
+
 def _tpe(problem: Problem, seed: int) -> Method:
     from benchmarks.search.optuna_peers import tpe
 
@@ -140,6 +158,8 @@ METHODS: dict[str, Entry] = {
     "sobol": Entry("Sobol points", _sobol, ours=True),
     "saas-qnehvi": Entry("hwnas, NUTS", _nuts, ours=True),
     "saas-map": Entry("hwnas, fast", _fast, ours=True),
+    "nsga2": Entry("hwnas, NSGA-II", _evolved, ours=True),
+    "random": Entry("hwnas, random", _random, ours=True),
     "optuna-tpe": Entry("Optuna TPE", _tpe, needs="optuna"),
     "optuna-nsga2": Entry("Optuna NSGA-II, population 16", _nsga2, replays=False, needs="optuna"),
     "optuna-gp": Entry("Optuna GP", _optuna_gp, needs="optuna"),

@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 #: Evaluations at which the table shows the hypervolume.
 _AT = (64, 128, 240)
 #: Okabe and Ito's colours ("Color Universal Design", 2008); a method that is ours is drawn thicker.
-_COLOURS = ("#999999", "#0072B2", "#56B4E9", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#000000", "#A04000")
+_COLOURS = (
+    "#999999",
+    "#0072B2",
+    "#56B4E9",
+    "#8C6BB1",
+    "#BBBBBB",
+    "#D55E00",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#000000",
+    "#A04000",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +197,7 @@ def _draw_problem(axis: Axes, problem: str, lines: list[Line], colours: dict[str
         axis.axhline(best, color="#333333", linewidth=0.8, linestyle=":")
     for line in lines:
         mean, x = line.curves.mean(axis=0), np.arange(1, line.curves.shape[1] + 1)
-        ours = METHODS[line.method].ours and line.method != "sobol"
+        ours = line.method.startswith("saas-")
         axis.plot(x, mean, color=colours[line.method], linewidth=2.8 if ours else 1.4, zorder=3 if ours else 2)
         if line.seeds > 1:
             low, high = line.curves.min(axis=0), line.curves.max(axis=0)
@@ -200,7 +212,7 @@ def _draw_cpu(axis: Axes, lines: list[Line], colours: dict[str, str], evaluation
         costs = [cost for line in lines if line.method == method for cost in line.cpu]
         places = sorted({before for before, _, _ in costs})
         medians = [statistics.median(s * BATCH / n for before, s, n in costs if before == place) for place in places]
-        ours = METHODS[method].ours and method != "sobol"
+        ours = method.startswith("saas-")
         width = 2.8 if ours else 1.4
         if places:
             axis.plot(
