@@ -170,7 +170,7 @@ def fit_map(data: OutcomeData, seed: int) -> Surrogate:
 def _condition(
     data: OutcomeData, method: Method, notice: str, seed: int, settings: SaasSettings | None = None
 ) -> Surrogate:
-    """Fit by one method, condition on the data, and see that all numbers are finite."""
+    """Fit by one method, and condition on the data."""
     X, Y = torch.as_tensor(data.X), torch.as_tensor(data.Y)
     Yvar = None if data.Yvar is None else torch.as_tensor(data.Yvar)
     chain: Chain | None = None
@@ -181,6 +181,20 @@ def _condition(
             model = _fit_ensemble(X, Y, Yvar, settings)
         else:
             model = _single_task(X, Y, Yvar, seed, fit=method == "map")
+    if chain is not None and not chain.has_mixed:
+        notice = f"{data.objective.name}: NUTS has not mixed (R-hat {chain.r_hat:.2f}), so what it says is less sure"
+    return conditioned(data, model, method, notice, chain)
+
+
+def conditioned(
+    data: OutcomeData, model: Any, method: Method, notice: str = "", chain: Chain | None = None
+) -> Surrogate:
+    """Return the surrogate that BoTorch's `model`, in evaluation mode, makes of the data.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    X, Y = torch.as_tensor(data.X), torch.as_tensor(data.Y)
     with torch.no_grad():
         mean = model.mean_module.constant.detach().reshape(-1)
         h, n = len(mean), len(X)
@@ -191,8 +205,6 @@ def _condition(
         alpha = torch.cholesky_solve(residual, L)[..., 0]
     if not all(bool(torch.isfinite(part).all()) for part in (mean, L, alpha)):
         raise ValueError("a number that is not finite")
-    if chain is not None and not chain.has_mixed:
-        notice = f"{data.objective.name}: NUTS has not mixed (R-hat {chain.r_hat:.2f}), so what it says is less sure"
     return Surrogate(data, method, notice, model, X, mean, L, alpha, chain)
 
 
