@@ -1,5 +1,4 @@
 import os
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -208,11 +207,14 @@ def test_a_full_disk_is_an_error_of_ours_and_harms_nothing(workspace, store):
         add_study(connection, "before")
     store.close()
     code = """
+        import resource
         import sys
         from datetime import UTC, datetime
         from hwnas.errors import StoreError
         from hwnas.store import Store
         from hwnas.store.schema import study
+        limit = int(sys.argv[2])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
         store = Store.open(sys.argv[1])
         try:
             with store.begin() as connection:
@@ -223,9 +225,7 @@ def test_a_full_disk_is_an_error_of_ours_and_harms_nothing(workspace, store):
             sys.exit(error.message + "|" + error.hint)
     """
     limit = 1_000_000  # bytes that any file may hold
-    process = run_python(
-        code, workspace.store_url, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    )
+    process = run_python(code, workspace.store_url, limit)
     _, stderr = process.communicate(timeout=60)
     assert "the store refused to write" in stderr
     assert "free space" in stderr

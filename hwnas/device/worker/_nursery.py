@@ -55,11 +55,13 @@ def _fork(fds: list[int], asked: socket.socket, module: Any, load_by_path: Calla
     inherited = Inherited(module, peak_bytes(), file_bytes())
     pid = os.fork()
     if pid:
+        with contextlib.suppress(OSError):  # here too: who gets its number may kill its group at once
+            os.setpgid(pid, pid)
         return pid
     code = 1
     try:
         asked.close()
-        os.setsid()
+        os.setpgid(0, 0)
         for number, fd in enumerate(fds[:3]):
             os.dup2(fd, number)
             os.close(fd)
