@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path  # noqa: TC003  # the annotations of a command are read when it runs
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -80,7 +80,7 @@ def add(
         batch=batch,
         options=assignments("--option", option),
         transport_options=_of_transport(
-            transport_option, address=address, serial=serial, runner=runner, library=library
+            transport, transport_option, address=address, serial=serial, runner=runner, library=library
         ),
         protocol=assignments("--protocol", protocol),
         notes=notes,
@@ -202,13 +202,26 @@ def assignments(option: str, words: list[str] | None) -> dict[str, Any]:
     return found
 
 
-def _of_transport(words: list[str] | None, **named: str | None) -> dict[str, Any]:
-    """Return the transport's settings: those of `--transport-option`, and those that have an option of their own."""
+def _of_transport(transport: str, words: list[str] | None, **named: str | None) -> dict[str, Any]:
+    """Return the transport's settings: those of `--transport-option`, and those that have an option of their own.
+
+    A phone's files are named from the root on, so that the profile means the same files from any folder.
+    """
     found = assignments("--transport-option", words)
     for key, value in named.items():
         if value is not None and key in found:
             raise ConfigError(f"--{key} and --transport-option {key} say the same", "give one of them")
-    return found | {key: value for key, value in named.items() if value is not None}
+    found |= {key: value for key, value in named.items() if value is not None}
+    if transport == "adb":
+        for key in ("runner", "library"):
+            if isinstance(found.get(key), str):
+                found[key] = ":".join(_from_the_root(part) for part in found[key].split(":"))
+    return found
+
+
+def _from_the_root(file: str) -> str:
+    """Return a file's path from the root on; nothing stays nothing."""
+    return str(Path(file).expanduser().absolute()) if file else file
 
 
 def cpu_list(text: str | None) -> tuple[int, ...] | None:

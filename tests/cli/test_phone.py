@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 pytest_plugins = ["tests.device.adb_daemon.fixtures"]
@@ -13,13 +15,27 @@ def pixel(hwnas, phone, own_keys):
     return phone
 
 
-def test_a_phone_is_registered_with_options_of_its_own(hwnas, phone):
+def test_a_phone_is_registered_with_options_of_its_own(hwnas):
     said = hwnas(
         *("device", "add", "pixel7", "--transport", "adb", "--address", "192.168.1.7:5555", "--runtime", "onnxruntime"),
         *("--runner", "./onnxruntime_perf_test", "--threads", "4", "--cpu-mask", "f0", "--json"),
     )
-    assert said.data["transport_options"] == {"address": "192.168.1.7:5555", "runner": "./onnxruntime_perf_test"}
+    runner = str(Path("onnxruntime_perf_test").absolute())
+    assert said.data["transport_options"] == {"address": "192.168.1.7:5555", "runner": runner}
     assert said.data["cpus"] == [4, 5, 6, 7]
+
+
+def test_a_profile_names_its_files_from_the_root_on(hwnas, tmp_path, monkeypatch):
+    """It means the same files from any folder."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    files = ["--runner", "../hwnas-runner", "--transport-option", "library=~/libLiteRt.so:lib/libc++_shared.so"]
+    made = hwnas("device", "add", "p", "--transport", "adb", "--runtime", "litert", *files, "--json")
+    options = made.data["transport_options"]
+    assert Path(options["runner"]).resolve() == tmp_path / "hwnas-runner"
+    assert options["library"] == f"{tmp_path}/home/libLiteRt.so:{tmp_path}/here/lib/libc++_shared.so"
+    assert Path(options["runner"]).is_absolute()
 
 
 def test_the_same_setting_twice_is_refused(refused):
