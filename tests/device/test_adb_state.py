@@ -241,6 +241,13 @@ def test_wrong_options_are_named_when_a_phone_is_registered(workspace, options, 
         DeviceRegistry(workspace).add(DeviceProfile("phone", transport="adb", transport_options=options))
 
 
+def test_missing_packages_are_named_as_pip_knows_them(monkeypatch):
+    monkeypatch.setattr("hwnas.device.adb._kind.find_spec", lambda _name: None)
+    with pytest.raises(DeviceError, match="phones need adb-shell and adbutils") as caught:
+        Device.open(DeviceProfile("phone", transport="adb"), deadline=soon())
+    assert caught.value.hint == "pip install adb-shell adbutils"
+
+
 def test_one_phone_has_one_lock_however_it_is_written():
     keys = {profile_key(address) for address in ("192.168.1.7", "192.168.1.7:5555")}
     assert keys == {"adb 192.168.1.7:5555"}

@@ -60,9 +60,11 @@ def open_transport(profile: DeviceProfile, deadline: Deadline) -> AdbTransport:
         DeadlineError: it did not answer in time.
     """
     options = options_of(profile)
-    missing = [package for package in ("adb_shell", "adbutils") if find_spec(package) is None]
+    missing = [package for package in ("adb-shell", "adbutils") if find_spec(package.replace("-", "_")) is None]
     if missing:
-        raise DeviceError(f"phones need {' and '.join(missing)}, which is not installed", "pip install 'hwnas[adb]'")
+        raise DeviceError(
+            f"phones need {' and '.join(missing)}, which is not installed", f"pip install {' '.join(missing)}"
+        )
     transport = AdbTransport(lambda limit: connect(options, deadline=limit), reconnect_s=options.reconnect_s)
     transport.open(deadline=deadline)
     return transport
