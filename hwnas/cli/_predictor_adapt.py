@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from hwnas.predictor import Adaptation, Corpus, StoredPredictor, TrainingSpace
     from hwnas.space import SearchSpace
 
-_CONNECT_S = 30.0
-
 
 def space_of(stored: StoredPredictor, space: str | None) -> tuple[TrainingSpace, SearchSpace | None]:
     """Return a predictor's space, from what the user names or from its card."""
@@ -91,7 +89,6 @@ def adapt_to_measured(
     protocol: list[str] | None,
     wait: float,
 ) -> None:
-    from hwnas._deadline import Deadline
     from hwnas.cli._device import assignments
     from hwnas.cli._measure import share, stoppable
     from hwnas.cli._measuring import progress
@@ -105,7 +102,7 @@ def adapt_to_measured(
     tolerance = None if precision is None else share(precision)
     main = stored.main(own)
     with (
-        Device.open(profile, deadline=Deadline.after(_CONNECT_S)) as opened,
+        Device.open(profile) as opened,
         chosen.store() as store,
         progress([name], total=samples) as listener,
         stoppable() as stop,

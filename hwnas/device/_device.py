@@ -7,6 +7,7 @@ import json
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from hwnas._deadline import Deadline
 from hwnas.device._kinds import checked_options, runtime_kind, transport_kind
 from hwnas.errors import NetworkError
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from hwnas._deadline import Deadline
     from hwnas.device._conditions import Conditions, DeviceFacts, Scalar
     from hwnas.device._kinds import Probe
     from hwnas.device._profile import DeviceProfile
@@ -36,6 +36,7 @@ class Device:
         versions: what influences latency there, by name: the runtime's packages or programs.
         lock_key: what the physical device is known by on this machine; all its profiles share it.
         shares_this_machine: whether what runs here disturbs it: then measurements and trainings take turns.
+        slack_s: how much longer than its work anything there may take, because the device may have to be reached again.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Device:
         *,
         lock_key: str,
         shares_this_machine: bool,
+        slack_s: float = 0.0,
         deadline: Deadline,
     ) -> None:
         """Ask the device what it is; use `Device.open`, unless the parts are your own."""
@@ -55,13 +57,14 @@ class Device:
         self.runtime = runtime
         self.lock_key = lock_key
         self.shares_this_machine = shares_this_machine
+        self.slack_s = slack_s
         self._probe = probe
         self.facts: DeviceFacts = probe.facts(deadline=deadline)
         self.versions: Mapping[str, str] = dict(runtime.versions(deadline=deadline))
 
     @classmethod
-    def open(cls, profile: DeviceProfile, *, deadline: Deadline) -> Device:
-        """Return the device of a profile, connected.
+    def open(cls, profile: DeviceProfile, *, deadline: Deadline | None = None) -> Device:
+        """Return the device of a profile, connected; without a deadline, in the time that its transport gives itself.
 
         Raises:
             ConfigError: the profile names a transport, a runtime or an option that there is not.
@@ -70,6 +73,7 @@ class Device:
         """
         profile = check_profile(profile)
         kind = transport_kind(profile.transport)
+        deadline = deadline or Deadline.after(kind.connect_s(profile))
         transport = kind.connect(profile, deadline)
         try:
             return cls(
@@ -79,6 +83,7 @@ class Device:
                 kind.probe(profile, transport),
                 lock_key=kind.lock_key(profile),
                 shares_this_machine=kind.shares_this_machine,
+                slack_s=kind.slack_s(profile),
                 deadline=deadline,
             )
         except BaseException:

@@ -90,6 +90,9 @@ class TransportKind:
         runtimes: the runtimes over it by name. Called where one is needed, so that it may import what is heavy.
         lock_key: what the one physical device is known by on this machine, however many profiles it has.
         shares_this_machine: whether what runs here disturbs it: then measurements and trainings take turns.
+        connect_s: how long connecting to a profile's device may take, in seconds.
+        slack_s: how much longer than its work anything there may take, in seconds: as long as a device that is lost, as
+            one that restarts, is waited for.
     """
 
     name: str
@@ -99,6 +102,8 @@ class TransportKind:
     runtimes: Callable[[], Mapping[str, RuntimeKind]]
     lock_key: Callable[[DeviceProfile], str]
     shares_this_machine: bool = False
+    connect_s: Callable[[DeviceProfile], float] = lambda _profile: 30.0
+    slack_s: Callable[[DeviceProfile], float] = lambda _profile: 0.0
 
 
 def transport_names() -> list[str]:

@@ -65,6 +65,7 @@ def fake_device(
     *,
     lock_key: str | None = None,
     shares_this_machine: bool = False,
+    slack_s: float = 0.0,
 ) -> Device:
     """Return a connected device that behaves so.
 
@@ -73,6 +74,7 @@ def fake_device(
         profile: by default one called `fake`.
         lock_key: see `Device`; by default the profile's name.
         shares_this_machine: see `Device`.
+        slack_s: see `Device`.
     """
     profile = profile or DeviceProfile("fake")
     return Device(
@@ -82,6 +84,7 @@ def fake_device(
         _FakeProbe(behaviour),
         lock_key=lock_key or profile.name,
         shares_this_machine=shares_this_machine,
+        slack_s=slack_s,
         deadline=Deadline.never(),
     )
 

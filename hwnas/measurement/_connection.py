@@ -6,15 +6,13 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from hwnas._deadline import Deadline
-from hwnas.device import Device, DeviceProfile
+from hwnas.device import Device, DeviceProfile, transport_kind
 from hwnas.locks import MachineTurns
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-
-_CONNECT_TIMEOUT_S = 30.0
 
 
 def turns_on(
@@ -41,5 +39,6 @@ def connected(device: Device | DeviceProfile, deadline: Deadline) -> Iterator[De
     if isinstance(device, Device):
         yield device
         return
-    with Device.open(device, deadline=Deadline.after(deadline.remaining_s(_CONNECT_TIMEOUT_S))) as opened:
+    limit_s = transport_kind(device.transport).connect_s(device)
+    with Device.open(device, deadline=Deadline.after(deadline.remaining_s(limit_s))) as opened:
         yield opened

@@ -184,4 +184,4 @@ class Subject:
 
 
 def _conditions(device: Device) -> Conditions:
-    return device.conditions(deadline=Deadline.after(_CONDITIONS_TIMEOUT_S))
+    return device.conditions(deadline=Deadline.after(_CONDITIONS_TIMEOUT_S + device.slack_s))

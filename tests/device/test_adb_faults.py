@@ -9,7 +9,9 @@ import time
 import pytest
 
 from hwnas._deadline import Deadline
+from hwnas.device.adb._choose import connect as connect_by_options
 from hwnas.device.adb._link import UsbLink
+from hwnas.device.adb._stream import UnreachableError
 from hwnas.errors import DeadlineError, DeviceConnectionError, DeviceError
 from tests.device.adb_daemon.waiting import names_in, wait_until
 
@@ -243,6 +245,22 @@ def test_a_reboot_is_waited_for(phone, either, content):
     phone.reboot(down_s=1.0)
     transport.push(content, f"{TMP}/file", deadline=soon())
     assert transport.run(["cat", "/proc/sys/kernel/random/boot_id"], deadline=soon()).stdout != boot
+
+
+def test_a_phone_that_was_reached_is_waited_for_whatever_it_looks_like_meanwhile(phone, connected, monkeypatch):
+    tries = []
+
+    def connect(options, *, deadline):
+        tries.append(options)
+        if len(tries) == 2:  # as an adb server lists a phone that restarts
+            raise UnreachableError("the adb server lists it as offline", "authorise this computer")
+        return connect_by_options(options, deadline=deadline)
+
+    monkeypatch.setattr("hwnas.device.adb._kind.connect", connect)
+    transport = connected()
+    phone.disconnect()
+    assert transport.run(["echo", "back"], deadline=soon(), harmless=True).stdout == b"back\n"
+    assert len(tries) == 3
 
 
 def test_a_phone_that_stays_away_is_an_error_that_says_how_long_was_tried(phone, connected):

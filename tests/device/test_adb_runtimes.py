@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from hwnas._deadline import Deadline
-from hwnas.device import Device, DeviceProfile, DeviceRegistry
+from hwnas.device import Device, DeviceProfile, DeviceRegistry, transport_kind
 from hwnas.device.adb._benchmark_model import RUNS, RunFigures, read_output, reconstructed
 from hwnas.device.adb._onphone import ended_error
 from hwnas.device.adb._perf_test import read_result
@@ -165,6 +165,13 @@ def test_a_reboot_in_the_middle_of_a_measurement(phone, profile, digits, store):
     assert all(isinstance(item, Measurement) for item in results), results
     assert phone.connections >= 2
     assert wait_until(lambda: phone.phone.running() == [])
+
+
+def test_the_profile_says_how_long_to_wait_for_a_phone(profile):
+    made = profile(transport_options={"authorise_s": 120.0, "reconnect_s": 90.0})
+    assert transport_kind("adb").connect_s(made) == 150.0
+    with Device.open(made) as device:
+        assert device.slack_s == 90.0
 
 
 def test_a_phone_that_vanishes_loses_nothing_that_was_stored(phone, profile, digits, store):

@@ -135,4 +135,6 @@ KIND = TransportKind(
     probe=_probe,
     runtimes=_runtimes,
     lock_key=lambda profile: options_of(profile).key,
+    connect_s=lambda profile: 30.0 + options_of(profile).authorise_s,
+    slack_s=lambda profile: options_of(profile).reconnect_s,
 )

@@ -173,13 +173,11 @@ class AdbTransport:
                 return attempt(self.route(deadline=deadline))
             except _StartedError as exc:
                 raise exc.inner from exc
-            except UnreachableError:
-                raise
             except DeviceConnectionError as exc:
                 now = time.monotonic()
                 broke_at = now if broke_at is None else broke_at
-                if self._closed:
-                    raise
+                if self._closed or (isinstance(exc, UnreachableError) and not self._reached):
+                    raise  # what was reached before may be restarting: that looks the same
                 waited_s, limit_s = (
                     (now - broke_at, self._reconnect_s)
                     if self._reached
