@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -109,8 +110,10 @@ def _measure(
 
     def listen(event: MeasurementEvent) -> None:
         nonlocal done
-        done += isinstance(event, NetworkMeasured)
-        print(f"\r{profile.name}: {done} of {len(architectures)}", end="\r", flush=True)
+        if isinstance(event, NetworkMeasured):
+            done += 1
+            if sys.stderr.isatty():
+                print(f"\r{profile.name}: {done} of {len(architectures)}", end="", file=sys.stderr, flush=True)
 
     try:
         with Device.open(profile, deadline=Deadline.after(60)) as device:

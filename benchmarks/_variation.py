@@ -18,6 +18,7 @@ from hwnas._deadline import Deadline
 from hwnas.device import Device, DeviceProfile
 from hwnas.measurement import Measurement, MeasurementProtocol, MeasurementStore, measure
 from hwnas.measurement._estimators import harrell_davis
+from hwnas.measurement._summary import ESTIMATOR_VERSION
 from hwnas.network import GraphBuilder, write_onnx
 from hwnas.store import Store
 
@@ -77,6 +78,7 @@ def run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     found["networks"] = [file.name for file in files]
     protocol = MeasurementProtocol(samples=min(options.samples, 1000))
     found["samples"] = protocol.samples
+    folder = _folder_of(folder, protocol, options.hogs)
     for name, hogs in (("contended", options.hogs), ("without load", 0)):
         rows: dict[str, list[dict[str, Any]]] = {method: [] for method in METHODS}
         for number in range(options.campaigns):
@@ -91,6 +93,13 @@ def run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 def _path(folder: Path, name: str, number: int, method: str) -> Path:
     return folder / f"{name.replace(' ', '-')}-{number:02d}-{method}.npz"
+
+
+def _folder_of(folder: Path, protocol: MeasurementProtocol, hogs: int) -> Path:
+    """Return the folder of campaigns by these settings and these estimators: others do not belong to the same run."""
+    made = folder / f"{protocol.hash[:8]}-{ESTIMATOR_VERSION}-{hogs}"
+    made.mkdir(exist_ok=True)
+    return made
 
 
 def _missing(folder: Path, name: str, number: int) -> bool:

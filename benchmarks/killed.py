@@ -52,7 +52,7 @@ def main() -> int:
             if code == 0:
                 break
             kills += 1
-        measured = json.loads(hwnas(folder, "measurements", "list", "--json"))
+        measured = json.loads(hwnas(folder, "measurements", "list", "--newest", "100000", "--json"))
         distinct = {item["network_hash"] for item in measured}
         print(f"{kills} kills; {len(measured)} measurements of {len(distinct)} networks")
         return 0 if len(measured) == len(distinct) == options.networks else 1
@@ -65,7 +65,7 @@ def hwnas(folder: Path, *words: str) -> str:
 
 def stored(folder: Path) -> dict[int, str]:
     """Return the id and the figures of each stored measurement."""
-    found = json.loads(hwnas(folder, "measurements", "list", "--json"))
+    found = json.loads(hwnas(folder, "measurements", "list", "--newest", "100000", "--json"))
     return {item["id"]: json.dumps(item) for item in found}
 
 

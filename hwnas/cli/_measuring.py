@@ -93,19 +93,21 @@ class Request:
             yield self._sampled(self.space, device, Path(folder))
 
     def _sampled(self, source: str, device: Device, folder: Path) -> tuple[list[NetworkFile], list[Architecture]]:
-        """Write networks of a space in a format that the device runs."""
+        """Write networks of a space in a format that the device runs; not while another device is this machine."""
         import numpy as np
 
+        from hwnas.locks import MachineTurns
         from hwnas.network import write_network
         from hwnas.space import load_space
 
         space = load_space(source)
         architectures = space.sample(self.count, np.random.default_rng(self.seed))
         formats, batch = device.runtime.formats, device.profile.batch
-        files = [
-            write_network(space.graph(item), folder / item.id, formats, batch=batch, name=f"{space.name}-{item.id[:8]}")
-            for item in architectures
-        ]
+        with MachineTurns().training():
+            files = [
+                write_network(space.graph(item), folder / item.id, formats, batch=batch, name=f"{space.name}-{item.id[:8]}")
+                for item in architectures
+            ]
         return files, architectures
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hwnas.network import NetworkFile
 
 _MIB = 1 << 20
+_NURSERIES = 2  # where the first is lost, another one is tried
 _WORKER = str(Path(__file__).absolute().parent / "worker" / "_start.py")
 _VERSIONS = """
 import importlib.metadata, json, sys
@@ -149,10 +150,12 @@ class HostRuntime:
         what = str(network.path)
         worker = [self._host.python or sys.executable, _WORKER]
         if self._forks:
-            try:
-                return Child(self._forking(worker, deadline).fork, what=what)
-            except NurseryLostError:
-                self._forks = False  # what is wrong, the program tells
+            for _ in range(_NURSERIES):
+                try:
+                    return Child(self._forking(worker, deadline).fork, what=what)
+                except NurseryLostError:
+                    self.forget()
+            self._forks = deadline.passed  # what else is wrong, the program tells
         return Child(start_program(worker, self._environment()), what=what)
 
     def _forking(self, worker: list[str], deadline: Deadline) -> Nursery:

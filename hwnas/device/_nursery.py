@@ -135,6 +135,9 @@ class Nursery:
         except OSError as exc:
             self._close()
             raise NurseryLostError(f"the process that imported the runtime does not answer: {exc}") from exc
+        except BaseException:  # interrupted: its answer would be taken for that to the next question
+            self._close()
+            raise
         reply: dict[str, Any] = json.loads(data)
         return reply
 

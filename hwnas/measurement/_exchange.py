@@ -47,7 +47,7 @@ def record(
         "format_version": FORMAT_VERSION,
         "store": store if imported is None else imported["store"],
         **{name: row[name] for name in ("created_at", "network_hash", "network_name", "space", "architecture_id")},
-        **{name: row[name] for name in ("device", "device_hash", "protocol_hash", "verdict")},
+        **{name: row[name] for name in ("device", "device_hash", "protocol_hash")},
         **{name: network[name] for name in ("size_bytes", "macs", "params")},
         "network_format": network["format"],
         **_architecture(network.get("architecture") or architecture),
@@ -83,7 +83,8 @@ def _counts(details: Mapping[str, Any]) -> dict[str, Any]:
 def _figures(row: Mapping[str, Any]) -> dict[str, Any]:
     measurement = measurement_from_row(row) or summarize(trace_from_row(row))
     known = row["summary"]["estimator"] if not has_samples(row) else ESTIMATOR_VERSION
-    figures: dict[str, Any] = {"estimator": known, "n": measurement.n, "reasons": list(measurement.reasons)}
+    figures: dict[str, Any] = {"estimator": known, "n": measurement.n}
+    figures |= {"verdict": str(measurement.verdict), "reasons": list(measurement.reasons)}
     for name in _QUANTILES:
         estimate: Estimate = getattr(measurement, name)
         found = (estimate.value_ms, estimate.low_ms, estimate.high_ms, estimate.undisturbed_ms)

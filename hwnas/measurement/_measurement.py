@@ -122,9 +122,10 @@ class Estimate:
         return cls(value, low, math.inf if high is None else high, undisturbed)
 
 
-def sigma_log(estimate: Estimate, verdict: Verdict) -> float:
+def sigma_log(estimate: Estimate, verdict: Verdict, metric: Quantile) -> float:
     """Return the standard error of the logarithm of a quantile; see `Measurement.sigma_log_of`."""
-    least = 0.0 if verdict is Verdict.OK else RUN_TO_RUN_SIGMA_IF_NOT_OK  # what a widened interval holds already
+    calm = verdict is Verdict.OK or metric == "p50_ms"
+    least = 0.0 if calm else RUN_TO_RUN_SIGMA_IF_NOT_OK  # what a widened interval holds already
     return math.hypot(max(estimate.sampling_sigma_log, least), estimate.disturbance_log, RUN_TO_RUN_SIGMA)
 
 
@@ -214,7 +215,7 @@ class Measurement:
         below that. Where other programs moved the value, the way that they moved it is added too: a p99 that is the
         scheduler's says next to nothing of the network.
         """
-        return sigma_log(self._estimate(metric), self.verdict)
+        return sigma_log(self._estimate(metric), self.verdict, metric)
 
     @property
     def _run_to_run_sigma(self) -> float:

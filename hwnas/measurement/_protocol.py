@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hwnas.device import DeviceProfile
 
 #: Grows when the same settings come to mean another procedure; figures of different versions do not merge.
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,8 @@ class MeasurementProtocol:
 
     Attributes:
         samples: inferences that count, for each network, at least: 1000 for a p99, 2000 where ranks matter.
-        precision: go on until the p99's 95 % interval is within this share of it on either side (0.05: 5 %); `None`:
+        precision: go on until samples pin the p99 to this share on either side (0.05: 5 %); where the processes then
+            differ by more, which further samples of them cannot mend, the verdict says so; `None`:
             `samples` are enough.
         max_samples: where `precision` gives up.
         budget_s: the time that one network may take, warm-up included; past it, what there is has to do.

@@ -127,8 +127,10 @@ class Sampler:
 def _without_first(block: Block, count: int) -> Block:
     if count == 0:
         return block
+    share = float(block.samples_ns[count:].sum()) / float(block.samples_ns.sum())
     return dataclasses.replace(
         block,
+        energy_mj=None if block.energy_mj is None else block.energy_mj * share,
         samples_ns=block.samples_ns[count:],
         cpu_ns=None if block.cpu_ns is None else block.cpu_ns[count:],
         involuntary_switches=None if block.involuntary_switches is None else block.involuntary_switches[count:],

@@ -99,7 +99,7 @@ class StabilityReport:
         The root mean square, over networks, of the deviation of the logarithm divided by its standard error.
         """
         logs = np.log(self.values_ms(metric))
-        errors = np.array([[measurement.sigma_log_of(metric) for measurement in row] for row in self.campaigns])
+        errors = np.array([[getattr(item, metric[:3]).sampling_sigma_log for item in row] for row in self.campaigns])
         deviations = (logs - logs.mean(axis=0)) / errors
         return math.sqrt(float((deviations**2).sum()) / (logs.size - logs.shape[1]))
 

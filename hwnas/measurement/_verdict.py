@@ -127,6 +127,11 @@ def _noisy(trace: LatencyTrace, p99: Estimate) -> list[str]:
         reasons.append(f"{n} samples, as dependent as they are, do not bound the p99 from above")
     elif half_width > _NOISY_HALF_WIDTH:
         reasons.append(f"the p99's 95 % interval is {half_width:.0%} wide on either side")
+    elif half_width > (trace.protocol.precision or math.inf):
+        asked = trace.protocol.precision
+        reasons.append(f"the p99's 95 % interval is {half_width:.1%} wide on either side, and {asked:.1%} was asked for")
+    if n < trace.protocol.samples:
+        reasons.append(f"{n} samples of {trace.protocol.samples} fitted into the time budget")
     if not trace.steady:
         reasons.append("it did not become steady in the time for warm-up")
     disturbed = sum(is_bad(block, threads=trace.profile.threads) for block in trace.kept)

@@ -172,7 +172,7 @@ def _errors(
         if all(item.get(part) is not None for part in parts):
             architecture = space.architecture(record_architecture(item), ())
             estimate = Estimate(*(float(item[part]) for part in parts))
-            found[architecture, item["device"]] = sigma_log(estimate, Verdict(item["verdict"]))
+            found[architecture, item["device"]] = sigma_log(estimate, Verdict(item["verdict"]), metric)
     return found
 
 

@@ -13,6 +13,7 @@ from hwnas.measurement._estimators import (
     interval_between,
     order_statistic_ranks,
 )
+from hwnas.measurement._summary import estimate
 
 probabilities = st.sampled_from([0.5, 0.9, 0.99])
 
@@ -113,6 +114,34 @@ def test_the_interval_covers_where_samples_are_independent(p, widened):
 def test_the_widened_interval_covers_where_samples_depend_on_each_other(source, plain_at_most):
     assert coverage(source, 2000, 0.99, widened=False) < plain_at_most
     assert coverage(source, 2000, 0.99, widened=True) >= 0.85
+
+
+def in_blocks(samples, make_block, *, processes, size):
+    """The samples as blocks of processes, one after the other, as a campaign keeps them."""
+    parts = samples.reshape(-1, size)
+    return [make_block(values * 1e6, process=index % processes) for index, values in enumerate(parts)]
+
+
+@pytest.mark.parametrize(("source", "at_least"), [(heavy_tailed, 0.93), (wandering, 0.90), (bursting, 0.90)])
+def test_the_interval_that_is_told_covers(make_block, source, at_least):
+    """That of a measurement: order statistics, widened by dependence, and by how far five processes differ."""
+    truth = np.quantile(source(np.random.default_rng(1), 1_000_000), 0.99)
+    random, hits, runs = np.random.default_rng(2), 0, 300
+    for _ in range(runs):
+        found = estimate(in_blocks(source(random, 2000), make_block, processes=5, size=100), 0.99)
+        hits += found.low_ms <= truth <= found.high_ms
+    assert hits / runs >= at_least
+
+
+def test_the_interval_that_is_told_covers_where_each_process_has_a_level_of_its_own(make_block):
+    random, hits, runs = np.random.default_rng(3), 0, 300
+    truth = np.quantile(heavy_tailed(random, 1_000_000) * np.exp(0.1 * random.standard_normal(1_000_000)), 0.99)
+    for _ in range(runs):
+        levels = np.exp(0.1 * random.standard_normal(5))
+        samples = heavy_tailed(random, 2000).reshape(20, 100) * levels[np.arange(20) % 5, None]
+        found = estimate(in_blocks(samples.ravel(), make_block, processes=5, size=100), 0.99)
+        hits += found.low_ms <= truth <= found.high_ms
+    assert hits / runs >= 0.88
 
 
 def test_independent_samples_are_hardly_inflated():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hwnas.device import Conditions
-from hwnas.measurement import Verdict, summarize
+from hwnas.measurement import MeasurementProtocol, Verdict, summarize
 from hwnas.measurement._verdict import is_bad, preempted
 
 MS = 1_000_000
@@ -115,7 +115,7 @@ def test_drift_is_said(make_trace, make_block, random, what, words):
 
 
 def test_too_few_samples_are_noisy(make_trace, make_block, random):
-    found = summarize(make_trace([make_block(quiet(random)) for _ in range(3)]))
+    found = summarize(make_trace([make_block(quiet(random)) for _ in range(3)], protocol=MeasurementProtocol(samples=300)))
     assert found.verdict is Verdict.NOISY
     assert found.reasons == ("300 samples, as dependent as they are, do not bound the p99 from above",)
 
@@ -206,3 +206,20 @@ def test_time_that_the_hypervisor_took_is_preemption(make_trace):
     assert "10.0% of the processors' time" in found.reasons[0]
     calm = Conditions(later, stolen_s=5.1)
     assert summarize(make_trace(before=before, after=calm)).verdict is Verdict.OK
+
+
+def test_too_few_samples_for_the_protocol_are_said(make_trace, make_block, random):
+    protocol = MeasurementProtocol(samples=2000)
+    found = summarize(make_trace([make_block(quiet(random)) for _ in range(10)], protocol=protocol))
+    assert found.verdict is Verdict.NOISY
+    assert "1000 samples of 2000 fitted into the time budget" in found.reasons
+
+
+def test_processes_that_differ_by_more_than_was_asked_for_are_said(make_trace, make_block, random):
+    protocol = MeasurementProtocol(precision=0.02)
+    levels = [MS * (1 + process / 80) for process in range(5)]
+    blocks = [make_block(quiet(random, level=levels[number % 5]), process=number % 5) for number in range(100)]
+    found = summarize(make_trace(blocks, protocol=protocol))
+    assert any("and 2.0% was asked for" in reason for reason in found.reasons)
+    agreeing = [make_block(quiet(random), process=number % 5) for number in range(100)]
+    assert summarize(make_trace(agreeing, protocol=protocol)).verdict is Verdict.OK

@@ -15,6 +15,7 @@ from hwnas.device.worker._backend import RefusedError, input_shape, pack_tensors
 FORMATS = ("onnx",)
 PACKAGES = ("ncnn", "pnnx")
 
+_CONVERTER_S = 600.0  # whoever waits has a deadline of its own; this is for when nobody waits any more
 _SHAPED = re.compile(r"^pnnx\.Input +\S+ +0 +1 +(\S+) .*#\1=\(([^)]*)\)(\w+)", re.MULTILINE)
 
 
@@ -86,7 +87,13 @@ def _run_converter(folder: Path, *more: str) -> str:
     program = Path(spec.submodule_search_locations[0]) / "pnnx"
     command = [str(program), "net.onnx", "fp16=0", *more]
     done = subprocess.run(
-        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=_CONVERTER_S,
     )
     made = folder / "net.ncnn.param"
     if done.returncode != 0 or not made.exists() or not made.with_suffix(".bin").exists():

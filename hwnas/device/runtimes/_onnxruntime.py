@@ -20,6 +20,7 @@ FORKS = True
 
 _QUANTISED = b"QuantizeLinear"  # the name of the operation, which a quantised file holds for every tensor
 _NO_HWNAS = 77
+_QUANTISER_S = 600.0  # whoever waits has a deadline of its own; this is for when nobody waits any more
 _QUANTISE = f"""
 import sys
 try:
@@ -97,7 +98,12 @@ def _quantised(path: str, folder: Path) -> str:
     target = folder / "int8.onnx"
     command = [sys.executable, "-c", _QUANTISE, path, str(target)]
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=_QUANTISER_S,
     )
     if done.returncode == _NO_HWNAS:
         raise RefusedError(

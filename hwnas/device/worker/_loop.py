@@ -67,7 +67,6 @@ class _Worker:
     def __init__(self, load_by_path: Callable[[str, Path], ModuleType], inherited: Inherited | None) -> None:
         self._load_by_path = load_by_path
         self._inherited = inherited
-        self._unmapped_bytes = 0 if inherited is None else max(0, inherited.file_bytes - file_bytes())
         self._loaded: Any = None
         self._one_thread = True
         self._meter = PackageMeter()
@@ -75,7 +74,8 @@ class _Worker:
     @property
     def peak_bytes(self) -> int:
         """The most memory held so far, as if all of the runtime's own pages were mapped here too."""
-        return peak_bytes() + self._unmapped_bytes
+        unmapped = 0 if self._inherited is None else max(0, self._inherited.file_bytes - file_bytes())
+        return peak_bytes() + unmapped
 
     def answer(self, request: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
         """Return the header and the payload of the reply."""
