@@ -105,6 +105,19 @@ def test_a_session_answers_with_raw_times(phone, device, reference):
         session.run(1, deadline=soon())
 
 
+def test_the_conditions_of_a_block_are_those_at_its_end(phone, device, reference, monkeypatch):
+    session = device.load(reference, deadline=soon())
+    times = session._times
+
+    def slowing_down(n, deadline):
+        phone.phone.set_frequency(7, 500_000)
+        return times(n, deadline)
+
+    monkeypatch.setattr(session, "_times", slowing_down)
+    assert session.run(10, deadline=soon()).conditions.frequency_mhz[7] == 500.0
+    session.close()
+
+
 def test_a_phone_of_android_6_runs_networks_too(phone, profile, reference):
     phone.features = ()
     with Device.open(profile(), deadline=soon()) as device:
@@ -371,6 +384,24 @@ def test_onnxruntime_perf_test_is_asked_in_its_own_words(phone, perf_test, refer
         assert (block.cpu_ns, session.stays_loaded, session.peak_memory_bytes) == (None, False, 31457280)
         session.close()
     assert networks_on(phone) == []
+
+
+def test_the_conditions_are_read_after_a_program_too(phone, perf_test, benchmark_model, reference, tflite, monkeypatch):
+    asked = phone.phone.root / "asked"
+    for made, network in ((perf_test(), reference), (benchmark_model, tflite)):
+        with Device.open(made, deadline=soon()) as device:
+            session = device.load(network, deadline=soon())
+            asked.unlink()
+            conditions, seen = device.conditions, []
+
+            def noted(*, deadline, conditions=conditions, seen=seen):
+                seen.append(asked.exists())
+                return conditions(deadline=deadline)
+
+            monkeypatch.setattr(device, "conditions", noted)
+            session.run(10, deadline=soon())
+            assert seen[-1]
+            session.close()
 
 
 def test_measuring_with_onnxruntime_perf_test(phone, perf_test, reference, store):

@@ -45,9 +45,10 @@ class BenchmarkModelSession(ToolSession):
 
     def run(self, n: int, *, deadline: Deadline) -> Block:
         """Return figures of at least `n` inferences, in whole hundreds; the median alone where `n` is 1."""
-        conditions = self._runtime.rest(self._device, deadline=deadline)
+        self._runtime.rest(self._device, deadline=deadline)
         started_at = datetime.now(UTC)
         runs = [self._once(deadline) for _ in range(math.ceil(n / FIGURES))]
+        conditions = self._device.conditions(deadline=deadline)
         figures = np.concatenate([reconstructed(run) for run in runs])
         if n == 1:
             figures = np.array([int(np.median(figures))])

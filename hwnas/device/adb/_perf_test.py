@@ -34,13 +34,14 @@ class PerfTestSession(ToolSession):
     def run(self, n: int, *, deadline: Deadline) -> Block:
         """Return the times of `n` inferences in a row, after a warm-up that does not count; see `Session.run`."""
         transport = self._runtime.transport
-        conditions = self._runtime.rest(self._device, deadline=deadline)
+        self._runtime.rest(self._device, deadline=deadline)
         started_at = datetime.now(UTC)
         result = f"{FOLDER}/networks/{secrets.token_hex(8)}.csv"
         extra = _WARM_UP if n > 1 else 0
         argv = self._runtime.command(self._folder, self._remote, result, n + extra)
         try:
             done = transport.run(argv, deadline=deadline, harmless=True)
+            conditions = self._device.conditions(deadline=deadline)
             if done.exit_code != 0:
                 raise _failed(self._what, done.exit_code, done.stderr or done.stdout)
             text = transport.run(["cat", result], deadline=deadline, harmless=True).stdout.decode("utf-8", "replace")

@@ -141,9 +141,10 @@ class RunnerSession:
                 if self._process is None:
                     self._process, self.started = self._start(deadline)
                     self._times(_WARM_AGAIN, deadline)
-                conditions = self._runtime.rest(self._device, deadline=deadline)
+                self._runtime.rest(self._device, deadline=deadline)
                 started_at = datetime.now(UTC)
                 wall, cpu, switches = self._times(n, deadline)
+                conditions = self._device.conditions(deadline=deadline)
             except DeviceConnectionError:
                 self._drop()
                 raise
