@@ -105,7 +105,9 @@ class Request:
         formats, batch = device.runtime.formats, device.profile.batch
         with MachineTurns().training():
             files = [
-                write_network(space.graph(item), folder / item.id, formats, batch=batch, name=f"{space.name}-{item.id[:8]}")
+                write_network(
+                    space.graph(item), folder / item.id, formats, batch=batch, name=f"{space.name}-{item.id[:8]}"
+                )
                 for item in architectures
             ]
         return files, architectures

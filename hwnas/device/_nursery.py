@@ -130,7 +130,7 @@ class Nursery:
             while not data.endswith(b"\n"):
                 more = self._control.recv(4096)
                 if not more:
-                    raise ConnectionResetError("it ended")
+                    raise ConnectionResetError("it ended")  # noqa: TRY301  # as any other broken connection
                 data += more
         except OSError as exc:
             self._close()

@@ -129,7 +129,9 @@ def _noisy(trace: LatencyTrace, p99: Estimate) -> list[str]:
         reasons.append(f"the p99's 95 % interval is {half_width:.0%} wide on either side")
     elif half_width > (trace.protocol.precision or math.inf):
         asked = trace.protocol.precision
-        reasons.append(f"the p99's 95 % interval is {half_width:.1%} wide on either side, and {asked:.1%} was asked for")
+        reasons.append(
+            f"the p99's 95 % interval is {half_width:.1%} wide on either side, and {asked:.1%} was asked for"
+        )
     if n < trace.protocol.samples:
         reasons.append(f"{n} samples of {trace.protocol.samples} fitted into the time budget")
     if not trace.steady:

@@ -115,7 +115,9 @@ def test_drift_is_said(make_trace, make_block, random, what, words):
 
 
 def test_too_few_samples_are_noisy(make_trace, make_block, random):
-    found = summarize(make_trace([make_block(quiet(random)) for _ in range(3)], protocol=MeasurementProtocol(samples=300)))
+    found = summarize(
+        make_trace([make_block(quiet(random)) for _ in range(3)], protocol=MeasurementProtocol(samples=300))
+    )
     assert found.verdict is Verdict.NOISY
     assert found.reasons == ("300 samples, as dependent as they are, do not bound the p99 from above",)
 
