@@ -14,6 +14,7 @@ from hwnas.device import Device, DeviceProfile, DeviceRegistry, transport_kind
 from hwnas.device.adb._benchmark_model import RUNS, RunFigures, read_output, reconstructed
 from hwnas.device.adb._onphone import ended_error
 from hwnas.device.adb._perf_test import read_result
+from hwnas.device.adb._transport import AdbTransport
 from hwnas.errors import (
     ConfigError,
     DeadlineError,
@@ -161,6 +162,31 @@ def test_a_connection_that_breaks_in_a_block_costs_the_block_alone(phone, device
     assert len(block) == 3000
     assert phone.connections == 2
     session.close()
+    assert wait_until(lambda: phone.phone.running() == [])
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_connection_that_breaks_while_a_network_loads(phone, device, reference, monkeypatch, restarts):
+    device.load(reference, deadline=soon()).close()  # so that runner and library are there
+    start, broken = AdbTransport.start, []
+
+    def start_and_break(transport, argv, *, deadline):
+        process = start(transport, argv, deadline=deadline)
+        if not broken:
+            broken.append(argv)
+            if restarts:  # its end is told before the connection breaks
+                phone.phone.kill_all()
+                phone.phone.new_boot()
+            else:
+                phone.reboot(0.3)
+        return process
+
+    monkeypatch.setattr(AdbTransport, "start", start_and_break)
+    session = device.load(reference, deadline=soon())
+    assert broken
+    assert len(session.run(10, deadline=soon())) == 10
+    session.close()
+    assert networks_on(phone) == []
     assert wait_until(lambda: phone.phone.running() == [])
 
 

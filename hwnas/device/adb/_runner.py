@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -26,13 +26,14 @@ from hwnas.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from hwnas._deadline import Deadline
     from hwnas.device._device import Device
     from hwnas.device.adb._transport import RemoteProcess
     from hwnas.network import NetworkFile
 
+T = TypeVar("T")
 _FORMAT = b"hwnas-runner 1"
 _WARM_AGAIN = 50  # inferences that a process runs before it goes on where another was lost
 
@@ -96,7 +97,8 @@ class Started:
 class RunnerSession:
     """One network in its process on the phone; see `Session`.
 
-    Where the connection breaks, a new process is started, warmed up, and the block is run again, within its deadline.
+    Where the connection breaks, a new process is started, within the deadline; where that was in a block, it is warmed
+    up, and the block is run again.
     """
 
     stays_loaded = True
@@ -119,7 +121,8 @@ class RunnerSession:
         self._remote = remote
         self._closed = False
         self._boot = self._boot_id(deadline)
-        self._process, self.started = self._start(deadline)
+        self._process: RemoteProcess | None = None
+        self.started = self._persist(lambda: self._begin(deadline), deadline)
         self._peak_bytes = self.started.peak_bytes
 
     @property
@@ -134,30 +137,20 @@ class RunnerSession:
 
     def run(self, n: int, *, deadline: Deadline) -> Block:
         """Return the times of `n` inferences in a row; see `Session.run`."""
-        transport = self._runtime.transport
 
-        def attempt(_: object) -> Block:
-            try:
-                if self._process is None:
-                    self._process, self.started = self._start(deadline)
-                    self._times(_WARM_AGAIN, deadline)
-                self._runtime.rest(self._device, deadline=deadline)
-                started_at = datetime.now(UTC)
-                wall, cpu, switches = self._times(n, deadline)
-                conditions = self._device.conditions(deadline=deadline)
-            except DeviceConnectionError:
-                self._drop()
-                raise
-            except NetworkCrashedError as exc:
-                self._drop()
-                if self._has_restarted(deadline):
-                    raise DeviceConnectionError("the phone restarted", "see why: heat, or an empty battery") from exc
-                raise
+        def attempt() -> Block:
+            if self._process is None:
+                self._begin(deadline)
+                self._times(_WARM_AGAIN, deadline)
+            self._runtime.rest(self._device, deadline=deadline)
+            started_at = datetime.now(UTC)
+            wall, cpu, switches = self._times(n, deadline)
+            conditions = self._device.conditions(deadline=deadline)
             return Block(wall, cpu, switches, started_at, conditions)
 
         if self._closed:
             raise MeasurementError(f"{self._what}: the session is closed", "load the network again")
-        return transport.persist(attempt, deadline=deadline)
+        return self._persist(attempt, deadline)
 
     def close(self) -> None:
         """End the process and remove the network from the phone. A second call does nothing; never raises."""
@@ -166,6 +159,28 @@ class RunnerSession:
         self._closed = True
         self._drop()
         self._runtime.discard(self._remote)
+
+    def _persist(self, work: Callable[[], T], deadline: Deadline) -> T:
+        """Return what `work` returns, done again where the connection broke, or the phone restarted, meanwhile."""
+
+        def attempt(_: object) -> T:
+            try:
+                return work()
+            except DeviceConnectionError:
+                self._drop()
+                raise
+            except NetworkCrashedError as exc:
+                self._drop()
+                if self._has_restarted(deadline):
+                    raise DeviceConnectionError("the phone restarted", "see why: heat, or an empty battery") from exc
+                raise
+
+        return self._runtime.transport.persist(attempt, deadline=deadline)
+
+    def _begin(self, deadline: Deadline) -> Started:
+        """Start the process and wait until the network is loaded; returns what it says then."""
+        self._process, self.started = self._start(deadline)
+        return self.started
 
     def _has_restarted(self, deadline: Deadline) -> bool:
         """Return whether the phone has started anew since the network was loaded: then the network is not to blame."""
@@ -180,7 +195,7 @@ class RunnerSession:
         if process is not None:
             process.close()
 
-    def _start(self, deadline: Deadline) -> tuple[RemoteProcess | None, Started]:
+    def _start(self, deadline: Deadline) -> tuple[RemoteProcess, Started]:
         process = self._runtime.transport.start(self._command, deadline=deadline)
         try:
             line = process.line(deadline=deadline)

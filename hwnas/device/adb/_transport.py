@@ -173,6 +173,8 @@ class AdbTransport:
                 return attempt(self.route(deadline=deadline))
             except _StartedError as exc:
                 raise exc.inner from exc
+            except _GivenUpError:
+                raise  # by a call within this one
             except DeviceConnectionError as exc:
                 now = time.monotonic()
                 broke_at = now if broke_at is None else broke_at
@@ -184,7 +186,7 @@ class AdbTransport:
                     else (now - began_at, min(_FIRST_CONNECTION_S, self._reconnect_s))
                 )
                 if deadline.remaining_s() <= pause_s or waited_s + pause_s > limit_s:
-                    raise DeviceConnectionError(f"{exc.message} (tried for {waited_s:.1f} s)", exc.hint) from exc
+                    raise _GivenUpError(f"{exc.message} (tried for {waited_s:.1f} s)", exc.hint) from exc
             pause(pause_s, deadline)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
@@ -290,6 +292,10 @@ class RemoteProcess:
         self._process.close()
         if self._process.exit_code is None:
             self._transport.end(self._mark)
+
+
+class _GivenUpError(DeviceConnectionError):
+    """A phone that could not be reached again for as long as it is to be tried."""
 
 
 class _StartedError(Exception):
