@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     Listener = Callable[[MeasurementEvent], None]
     Results = list[Measurement | MeasurementFailure]
 
-_CONNECT_S = 30.0
-
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -63,12 +61,11 @@ class Request:
             HwnasError: nothing can be measured there.
             StoppedError: `stop` was set.
         """
-        from hwnas._deadline import Deadline
         from hwnas.device import Device
         from hwnas.measurement import measure
 
         with (
-            Device.open(profile, deadline=Deadline.after(_CONNECT_S)) as opened,
+            Device.open(profile) as opened,
             self._networks(opened) as (files, architectures),
         ):
             return measure(

@@ -43,6 +43,7 @@ class Sampler:
         """
         self._protocol = protocol
         self._deadline = deadline
+        self._slack_s = device.slack_s
         self._session = device.load(network, deadline=self._within(protocol.load_timeout_s))
         self.warmup_ns: list[NDArray[np.int64]] = []
         self.steady = True
@@ -121,7 +122,7 @@ class Sampler:
         return self._session.run(n, deadline=self._within(limit_s))
 
     def _within(self, seconds: float) -> Deadline:
-        return Deadline.after(self._deadline.remaining_s(seconds))
+        return Deadline.after(self._deadline.remaining_s(seconds + self._slack_s))
 
 
 def _without_first(block: Block, count: int) -> Block:

@@ -213,6 +213,21 @@ def test_the_profile_says_how_long_to_wait_for_a_phone(profile):
         assert device.slack_s == 90.0
 
 
+def test_a_reboot_may_take_longer_than_a_block(phone, profile, digits, store, monkeypatch):
+    monkeypatch.setattr("hwnas.measurement._sampler._SLACK_S", 0.3)
+    monkeypatch.setattr("hwnas.measurement._subject._CONDITIONS_TIMEOUT_S", 0.3)
+    told = []
+
+    def reboot_once(event):
+        told.append(event)
+        if len(told) == 2:
+            phone.reboot(2.0)
+
+    results = measure(digits[:1], profile(), store=MeasurementStore(store), protocol=QUICK, on_progress=reboot_once)
+    assert all(isinstance(item, Measurement) for item in results), results
+    assert phone.connections >= 2
+
+
 def test_a_phone_that_vanishes_loses_nothing_that_was_stored(phone, profile, digits, store):
     kept = MeasurementStore(store)
     protocol = MeasurementProtocol(
