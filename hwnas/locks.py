@@ -28,6 +28,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from hwnas._thread_turns import thread_turn
 from hwnas.errors import DeviceBusyError, HwnasError, StoppedError
 
 if TYPE_CHECKING:
@@ -158,7 +159,8 @@ class DeviceLock:
             DeviceBusyError: somebody else holds it still: names the process, its command and since when.
             StoppedError: `cancelled` was set before the device was free.
         """
-        with _LockFile(self._path) as lock:
+        turn = thread_turn(str(self._path), on_wait=on_wait, cancelled=cancelled)
+        with turn, _LockFile(self._path) as lock:
             if not _Wait(on_wait, cancelled).until_locked(lock, fcntl.LOCK_EX, lock.who, wait_s=wait_s):
                 holder = lock.who() or "another process"
                 waited = f" still, after {wait_s:g} s" if wait_s > 0 else ""

@@ -23,6 +23,7 @@ LAYERS = (
     "_files",
     "_toml",
     "workspace",
+    "_thread_turns",
     "locks",
     "store",
     "network",

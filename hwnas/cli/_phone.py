@@ -53,20 +53,20 @@ def clean(context: typer.Context, name: Name, timeout_s: Timeout = 60.0, json: J
 def _do(context: typer.Context, name: str, work: Work, timeout_s: float, *, json: bool) -> None:
     """Do something with a phone, alone on it, and tell what was done."""
     from hwnas._deadline import Deadline
-    from hwnas.device import DeviceRegistry, transport_kind
-    from hwnas.device.adb import open_transport
+    from hwnas.device import DeviceRegistry
+    from hwnas.device.adb import lock_key_of, open_transport
     from hwnas.locks import DeviceLock
 
     profile = DeviceRegistry(settings(context).workspace()).get(name)
     if profile.transport != "adb":
         raise ConfigError(f"device {name!r} is no phone: its transport is {profile.transport!r}", "name one with adb")
     deadline = Deadline.after(timeout_s)
-    with DeviceLock(transport_kind("adb").lock_key(profile)).hold():
-        transport = open_transport(profile, deadline)
-        try:
+    transport = open_transport(profile, deadline)
+    try:
+        with DeviceLock(lock_key_of(profile, transport, deadline=deadline)).hold():
             told = work(transport, deadline)
-        finally:
-            transport.close()
+    finally:
+        transport.close()
     if json:
         _output.emit({"device": name, "done": told})
         return

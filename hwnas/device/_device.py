@@ -76,7 +76,7 @@ class Device:
         deadline = deadline or Deadline.after(kind.connect_s(profile))
         transport = kind.connect(profile, deadline)
         try:
-            return cls(
+            device = cls(
                 profile,
                 transport,
                 runtime_kind(profile.transport, profile.runtime).make(profile, transport),
@@ -89,6 +89,8 @@ class Device:
         except BaseException:
             transport.close()
             raise
+        device.lock_key = kind.known_by(device.facts) or device.lock_key
+        return device
 
     @property
     def hash(self) -> str:

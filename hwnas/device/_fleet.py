@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
+from hwnas._thread_turns import ThreadTurns
 from hwnas.device._kinds import transport_kind
 from hwnas.errors import ConfigError, HwnasError
 
@@ -21,7 +22,8 @@ _LOOK_S = 0.5  # how often the caller's thread wakes, so that signals reach it
 def on_each(profiles: Sequence[DeviceProfile], work: Callable[[DeviceProfile], T]) -> dict[str, T | HwnasError]:
     """Return what `work` returned for each profile by its name, or the error that it raised there.
 
-    Devices work side by side. Profiles of one device, which cannot be used at the same time, come one after the other.
+    Devices work side by side. Profiles of one device, which cannot be used at the same time, come one after the other:
+    those that name it alike at once, and others where they want its `DeviceLock`, once the device has said what it is.
     A `KeyboardInterrupt` ends the call at once; what the workers do then ends with the process.
 
     Args:
@@ -39,11 +41,13 @@ def on_each(profiles: Sequence[DeviceProfile], work: Callable[[DeviceProfile], T
         groups.setdefault(transport_kind(profile.transport).lock_key(profile), []).append(profile)
     found: dict[str, T | HwnasError] = {}
     faults: list[BaseException] = []
+    turns = ThreadTurns()
 
     def one_device(group: list[DeviceProfile]) -> None:
         for profile in group:
             try:
-                found[profile.name] = work(profile)
+                with turns.joined():
+                    found[profile.name] = work(profile)
             except HwnasError as exc:
                 found[profile.name] = exc
             except BaseException as exc:  # noqa: BLE001  # raised again in the caller's thread

@@ -88,7 +88,9 @@ class TransportKind:
         connect: returns the transport of a profile, connected.
         probe: returns what tells the device's facts and conditions over that transport.
         runtimes: the runtimes over it by name. Called where one is needed, so that it may import what is heavy.
-        lock_key: what the one physical device is known by on this machine, however many profiles it has.
+        lock_key: what a profile's device is known by on this machine before it is connected.
+        known_by: what the one physical device is known by on this machine, however its profiles name it, as its facts
+            tell; `None` where they do not, then it is what `lock_key` says.
         shares_this_machine: whether what runs here disturbs it: then measurements and trainings take turns.
         connect_s: how long connecting to a profile's device may take, in seconds.
         slack_s: how much longer than its work anything there may take, in seconds: as long as a device that is lost, as
@@ -104,6 +106,7 @@ class TransportKind:
     shares_this_machine: bool = False
     connect_s: Callable[[DeviceProfile], float] = lambda _profile: 30.0
     slack_s: Callable[[DeviceProfile], float] = lambda _profile: 0.0
+    known_by: Callable[[DeviceFacts], str | None] = lambda _facts: None
 
 
 def transport_names() -> list[str]:

@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from hwnas.locks import DeviceLock
+
 pytest_plugins = ["tests.device.adb_daemon.fixtures"]
 
 
@@ -49,6 +51,13 @@ def test_tune_and_restore(hwnas, pixel):
     assert "fixed performance mode is on" in said.err
     assert pixel.phone.fixed_performance
     assert hwnas("device", "restore", "pixel", "--json").data["device"] == "pixel"
+    assert not pixel.phone.fixed_performance
+
+
+def test_nothing_is_done_to_a_phone_that_is_in_use(refused, pixel):
+    """Whatever its profile calls it: the lock is that of its serial number."""
+    with DeviceLock("adb LOOPBACK0001").hold():
+        assert "is in use" in refused("device", "tune", "pixel")
     assert not pixel.phone.fixed_performance
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from hwnas._deadline import Deadline
 from hwnas.device import Device, DeviceProfile, DeviceRegistry, on_each, transport_names
-from hwnas.device.adb import AdbProbe, clean, restore, tune, tuned
+from hwnas.device.adb import AdbProbe, clean, lock_key_of, restore, tune, tuned
 from hwnas.errors import ConfigError, DeviceConnectionError, DeviceError
 from tests.device.adb_daemon import LoopbackDevice
 from tests.device.adb_daemon.waiting import wait_until
@@ -248,7 +248,7 @@ def test_missing_packages_are_named_as_pip_knows_them(monkeypatch):
     assert caught.value.hint == "pip install adb-shell adbutils"
 
 
-def test_one_phone_has_one_lock_however_it_is_written():
+def test_one_address_is_one_phone_before_it_is_connected():
     keys = {profile_key(address) for address in ("192.168.1.7", "192.168.1.7:5555")}
     assert keys == {"adb 192.168.1.7:5555"}
 
@@ -257,6 +257,38 @@ def profile_key(address):
     from hwnas.device import transport_kind
 
     return transport_kind("adb").lock_key(DeviceProfile("p", transport="adb", transport_options={"address": address}))
+
+
+def with_two_names(phone, profile):
+    """Two profiles of one phone, whose addresses differ."""
+    port = phone.address.rpartition(":")[2]
+    names = {"by_number": f"127.0.0.1:{port}", "by_name": f"localhost:{port}"}
+    return [profile(name, transport_options={"address": address}) for name, address in names.items()]
+
+
+@pytest.mark.parametrize(("serial", "key"), [("28111FDH2000XY", "adb 28111FDH2000XY"), ("0123456789ABCDEF", None)])
+def test_a_phone_has_one_lock_however_its_profiles_name_it(phone, profile, serial, key):
+    """A serial number that many phones have tells nothing: then it is the address."""
+    phone.phone.set_properties(ro__serialno=serial)
+    for made in with_two_names(phone, profile):
+        with Device.open(made, deadline=soon()) as device:
+            assert device.lock_key == (key or f"adb {made.transport_options['address']}")
+            assert lock_key_of(made, device.transport, deadline=soon()) == device.lock_key
+
+
+def test_two_profiles_of_one_phone_wait_for_each_other(phone, profile, reference, store):
+    from hwnas.measurement import Measurement, MeasurementProtocol, MeasurementStore, Waiting, measure
+
+    protocol = MeasurementProtocol(samples=100, processes=1, reference=0, budget_s=5.0)
+    events = []
+
+    def work(made):
+        kept = MeasurementStore(store)
+        return measure([reference], made, store=kept, protocol=protocol, again=True, on_progress=events.append)
+
+    found = on_each(with_two_names(phone, profile), work)
+    assert all(isinstance(result, list) and isinstance(result[0], Measurement) for result in found.values()), found
+    assert sum(isinstance(event, Waiting) for event in events) <= 1
 
 
 def test_throttling_reaches_the_verdict(phone, profile, reference, store):

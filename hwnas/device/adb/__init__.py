@@ -1,6 +1,6 @@
 """Android phones through ADB: two routes to them, what runs networks there, and their state."""
 
-from hwnas.device.adb._kind import KIND, LiteRtOptions, open_transport, options_of
+from hwnas.device.adb._kind import KIND, LiteRtOptions, lock_key_of, open_transport, options_of
 from hwnas.device.adb._options import AdbOptions
 from hwnas.device.adb._probe import AdbProbe
 from hwnas.device.adb._transport import AdbTransport, RemoteProcess
@@ -14,6 +14,7 @@ __all__ = [
     "LiteRtOptions",
     "RemoteProcess",
     "clean",
+    "lock_key_of",
     "open_transport",
     "options_of",
     "restore",

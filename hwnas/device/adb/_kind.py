@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hwnas.device._kinds import RuntimeKind, TransportKind, checked_options
 from hwnas.device.adb._benchmark_model import BenchmarkModelRuntime
 from hwnas.device.adb._choose import connect
-from hwnas.device.adb._options import AdbOptions
+from hwnas.device.adb._options import AdbOptions, key_of_serial
 from hwnas.device.adb._perf_test import PerfTestRuntime
 from hwnas.device.adb._probe import AdbProbe
 from hwnas.device.adb._runner import RunnerRuntime
@@ -68,6 +68,17 @@ def open_transport(profile: DeviceProfile, deadline: Deadline) -> AdbTransport:
     transport = AdbTransport(lambda limit: connect(options, deadline=limit), reconnect_s=options.reconnect_s)
     transport.open(deadline=deadline)
     return transport
+
+
+def lock_key_of(profile: DeviceProfile, transport: AdbTransport, *, deadline: Deadline) -> str:
+    """Return what a connected phone is known by on this machine, as `Device.lock_key` has it.
+
+    Raises:
+        DeviceConnectionError: the phone cannot be reached.
+        DeadlineError: it did not answer in time.
+    """
+    told = transport.run(["getprop", "ro.serialno"], deadline=deadline, harmless=True).stdout
+    return key_of_serial(told.decode("utf-8", "replace").strip()) or options_of(profile).key
 
 
 def _probe(profile: DeviceProfile, transport: Transport) -> Probe:
@@ -137,4 +148,5 @@ KIND = TransportKind(
     lock_key=lambda profile: options_of(profile).key,
     connect_s=lambda profile: 30.0 + options_of(profile).authorise_s,
     slack_s=lambda profile: options_of(profile).reconnect_s,
+    known_by=lambda facts: key_of_serial(facts.serial or ""),
 )

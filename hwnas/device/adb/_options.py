@@ -7,6 +7,14 @@ from typing import Literal
 
 from hwnas.device.adb._direct import split_address
 
+#: Serial numbers that makers of cheap boards give to all of them.
+_NO_SERIALS = ("", "unknown", "0123456789ABCDEF", "0123456789abcdef")
+
+
+def key_of_serial(serial: str) -> str | None:
+    """Return what a phone is known by on this machine, by its own word; `None` where it has no number of its own."""
+    return None if serial in _NO_SERIALS else f"adb {serial}"
+
 
 @dataclass(frozen=True)
 class AdbOptions:
@@ -53,7 +61,7 @@ class AdbOptions:
 
     @property
     def key(self) -> str:
-        """What the phone is known by on this machine."""
+        """What the phone is known by on this machine before it has told its serial number."""
         return f"adb {self.listed_as or 'the only one'}"
 
     @property
