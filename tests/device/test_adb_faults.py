@@ -155,6 +155,15 @@ def test_a_phone_that_stalls_ends_at_the_deadline_and_is_tidied_later(phone, con
     assert wait_until(lambda: phone.phone.running() == []), phone.phone.running()
 
 
+def test_a_phone_too_slow_for_tidying_does_not_fail_a_call_that_has_time(phone, connected, monkeypatch):
+    transport = connected()
+    monkeypatch.setattr("hwnas.device.adb._transport._END_S", 0.3)
+    phone.faults.stall()
+    transport.forget_file(f"{TMP}/unwanted", afresh=False)  # in vain
+    threading.Timer(1.0, phone.faults.go_on).start()
+    assert transport.run(["echo", "fine"], deadline=soon()).stdout == b"fine\n"
+
+
 def test_a_phone_that_stalls_from_the_start(phone, connected):
     phone.faults.stall()
     began = time.monotonic()

@@ -155,7 +155,13 @@ class AdbTransport:
                 self._route = self._connect(deadline)
                 self._described = self._route.describe()
                 self._reached = True
-            self._tidy(self._route)
+            try:
+                self._tidy(self._route)
+            except DeadlineError as exc:  # of tidying alone: the call may have more time
+                self._route.close()
+                raise DeviceConnectionError(
+                    f"{self._described} does not end what was given up before", "see whether the phone still answers"
+                ) from exc
             return self._route
 
     def persist(self, attempt: Callable[[Route], T], *, deadline: Deadline) -> T:
