@@ -1,6 +1,7 @@
 """Networks on the loopback phone, with real inference behind the protocol."""
 
 import dataclasses
+import os
 import threading
 import time
 
@@ -255,6 +256,32 @@ def test_a_phone_that_vanishes_loses_nothing_that_was_stored(phone, profile, dig
     assert all(isinstance(item, Measurement) for item in again)
     first = {item.network_hash: item.id for item in results if isinstance(item, Measurement)}
     assert first.items() <= {item.network_hash: item.id for item in again}.items()
+
+
+def test_what_a_campaign_that_was_cut_short_has_left_is_removed(phone, device, reference):
+    """Once it is old: a younger one may be in use from another computer. Programs stay."""
+    device.load(reference, deadline=soon()).close()
+    home = phone.phone.path(HOME)
+    old = [home / "networks/0123-ab.onnx", home / "v1/libx.so.0123.part"]
+    young = home / "networks/4567-cd.onnx"
+    for file in (*old, young):
+        file.write_bytes(b"left")
+    program = next(home.glob("v1/*/hwnas-runner"))
+    for file in (*old, program):
+        os.utime(file, (time.time() - 4000, time.time() - 4000))
+    with Device.open(device.profile, deadline=soon()) as again:
+        again.load(reference, deadline=soon()).close()
+    assert [file.exists() for file in (*old, young, program)] == [False, False, True, True]
+
+
+def test_a_network_is_removed_as_soon_as_the_phone_is_back(phone, device, reference):
+    session = device.load(reference, deadline=soon())
+    assert len(networks_on(phone)) == 1
+    phone.power_off()
+    session.close()
+    phone.power_on()
+    device.transport.run(["true"], deadline=soon(), harmless=True)
+    assert networks_on(phone) == []
 
 
 def test_a_network_that_never_ends_is_ended(phone, device, reference):

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FOLDER = "/data/local/tmp/hwnas"
 _VERSION = "v1"
 _HASH_DIGITS = 16
+_OLD_MINUTES = 60
+_LEFT = ("(", "-path", f"{FOLDER}/networks/*", "-o", "-name", "*.part", ")", "-mmin", f"+{_OLD_MINUTES}")
 
 
 class Installation:
@@ -34,6 +36,7 @@ class Installation:
         self._transport = transport
         self._guard = threading.Lock()
         self._checked: set[str] = set()
+        self._swept = False
 
     def bundle(self, files: Sequence[Path], *, deadline: Deadline) -> str:
         """Return the folder on the phone that holds these files, each checked by its hash and sent where it is missing.
@@ -61,8 +64,21 @@ class Installation:
         """Return the path on the phone of a network that was sent; whoever asked removes it."""
         name = f"{network.hash[:_HASH_DIGITS]}-{secrets.token_hex(4)}.{network.format}"
         remote = f"{FOLDER}/networks/{name}"
+        self._sweep(deadline)
         self._transport.push(network.path, remote, deadline=deadline)
         return remote
+
+    def _sweep(self, deadline: Deadline) -> None:
+        """Remove, once, what campaigns that were cut short have left: old networks, and files that never came whole.
+
+        Whatever is younger may belong to somebody who measures from another computer.
+        """
+        with self._guard:
+            swept, self._swept = self._swept, True
+        if not swept:
+            self._transport.run(
+                ["find", FOLDER, "-type", "f", *_LEFT, "-exec", "rm", "-f", "{}", "+"], deadline=deadline
+            )
 
     def forget(self) -> None:
         """Check everything anew the next time."""

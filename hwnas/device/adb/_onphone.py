@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,9 +93,11 @@ class PhoneRuntime:
         return self.transport.installation.network(network, deadline=deadline)
 
     def discard(self, remote: str) -> None:
-        """Remove a network from the phone, if it can be reached. Never raises."""
-        with contextlib.suppress(HwnasError):
+        """Remove a network from the phone: now, or as soon as it can be reached again. Never raises."""
+        try:
             self.transport.run(["rm", "-f", remote], deadline=Deadline.after(_TIDY_S), harmless=True)
+        except HwnasError:
+            self.transport.forget_file(remote, afresh=False)
 
     def rest(self, device: Device, *, deadline: Deadline) -> Conditions:
         """Rest as the profile wants it; returns the phone's state then."""
