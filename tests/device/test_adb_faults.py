@@ -5,6 +5,7 @@ import shutil
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -307,6 +308,41 @@ def test_a_key_without_its_public_half_serves_too(phone, connected, own_keys):
     (own_keys / "adbkey.pub").unlink()
     assert connected().run(["echo", "in"], deadline=soon()).stdout == b"in\n"
     assert len(phone.authorised) == 1
+
+
+def test_a_public_half_of_another_pair_does_no_harm(phone, connected, own_keys):
+    """As two programs leave it that make keys at the same time."""
+    phone.needs_key = True
+    connected().close()
+    other = (own_keys / "adbkey.pub").read_bytes().partition(b" ")[0][:-8] + b"AAAAAAA="
+    (own_keys / "adbkey.pub").write_bytes(other + b" me@here\n")
+    phone.accepts_new_keys = False
+    assert connected().run(["echo", "in"], deadline=soon()).stdout == b"in\n"
+    phone.authorised.clear()
+    phone.accepts_new_keys = True
+    connected().close()
+    phone.accepts_new_keys = False
+    assert connected().run(["echo", "in"], deadline=soon()).stdout == b"in\n"
+
+
+def test_who_makes_keys_first_wins(own_keys, monkeypatch):
+    from adb_shell.auth import keygen
+
+    from hwnas.device.adb._keys import load_keys
+
+    kept = {name: (own_keys / name).read_bytes() for name in ("adbkey", "adbkey.pub")}
+    shutil.rmtree(own_keys)
+
+    def make_meanwhile(place):
+        for name, content in kept.items():
+            (own_keys / name).write_bytes(content)
+        Path(place).write_bytes(b"mine")
+        Path(f"{place}.pub").write_bytes(b"mine")
+
+    monkeypatch.setattr(keygen, "keygen", make_meanwhile)
+    (key,) = load_keys()
+    assert {name: (own_keys / name).read_bytes() for name in names_in(own_keys)} == kept
+    assert key.public.split()[0] == kept["adbkey.pub"].split()[0]
 
 
 def test_vendor_keys_are_offered(phone, connected, own_keys, tmp_path, monkeypatch):

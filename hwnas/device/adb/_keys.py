@@ -65,11 +65,8 @@ def _load(path: Path) -> Key:
 
     try:
         private = load_pem_private_key(path.read_bytes(), None)
-        public_file = path.with_name(path.name + ".pub")
-        if public_file.exists():
-            public = public_file.read_bytes().strip()
-        else:
-            public = base64.b64encode(encode_pubkey(str(path))) + b" hwnas"
+        # Out of the private half: a file beside it may be of another pair. Of that only the comment is taken.
+        public = base64.b64encode(encode_pubkey(str(path))) + b" " + _comment(path)
     except (OSError, ValueError, TypeError) as exc:
         raise UnreachableError(
             f"{path}: no usable ADB key: {exc}", "move it away; a new one is made, which the phone must then allow"
@@ -77,8 +74,17 @@ def _load(path: Path) -> Key:
     return Key(path, private, public)
 
 
+def _comment(path: Path) -> bytes:
+    """Return what the phone shows beside a key, as the public file has it."""
+    try:
+        words = path.with_name(path.name + ".pub").read_bytes().split(None, 1)
+    except FileNotFoundError:
+        words = []
+    return words[1].strip() if len(words) > 1 else b"hwnas"
+
+
 def _make(path: Path) -> None:
-    """Make a key pair; another program that does the same at the same time wins or loses whole."""
+    """Make a key pair, unless another program makes one first; then that one is left as it is."""
     from adb_shell.auth.keygen import keygen
 
     try:
@@ -87,8 +93,11 @@ def _make(path: Path) -> None:
             made = Path(folder) / "adbkey"
             keygen(str(made))
             made.chmod(0o600)
+            try:
+                os.link(made, path)
+            except FileExistsError:
+                return
             made.with_name("adbkey.pub").replace(path.with_name(path.name + ".pub"))
-            made.replace(path)
     except OSError as exc:
         raise UnreachableError(
             f"cannot make an ADB key in {path.parent}: {exc.strerror or exc}",
