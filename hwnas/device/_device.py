@@ -114,6 +114,10 @@ class Device:
         """Begin to watch what disturbs latencies on it; see `Probe.watch`."""
         return self._probe.watch()
 
+    def prepare(self, *, deadline: Deadline) -> None:
+        """Bring to it what every network needs there, so that no network's time is charged; see `Runtime.prepare`."""
+        self.runtime.prepare(self, deadline=deadline)
+
     def load(self, network: NetworkFile, *, deadline: Deadline) -> Session:
         """Return a session with `network` loaded; see `Runtime.open`.
 

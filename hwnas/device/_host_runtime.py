@@ -108,6 +108,9 @@ class HostRuntime:
             ) from exc
         return found
 
+    def prepare(self, device: Device, *, deadline: Deadline) -> None:
+        """Bring nothing: all is here."""
+
     def open(self, device: Device, network: NetworkFile, *, deadline: Deadline) -> HostSession:
         """Return a session with `network` loaded, in a process of its own; see `Runtime.open`."""
         child = self._start(network, deadline)

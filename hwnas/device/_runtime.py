@@ -144,6 +144,15 @@ class Runtime(Protocol):
         """
         ...
 
+    def prepare(self, device: Device, *, deadline: Deadline) -> None:
+        """Bring to the device what every network needs there, as programs; `open` does so too, within its own deadline.
+
+        Raises:
+            DeadlineError: it did not end in time.
+            DeviceError: the device refused (another processor, no space).
+        """
+        ...
+
     def open(self, device: Device, network: NetworkFile, *, deadline: Deadline) -> Session:
         """Return a session with `network` loaded, in a process of its own where the device allows that.
 

@@ -142,6 +142,9 @@ class _FakeRuntime:
         deadline.check("asking for versions")
         return {"fake": "1"}
 
+    def prepare(self, device: Device, *, deadline: Deadline) -> None:
+        deadline.check(f"preparing {device.profile.name}")
+
     def open(self, device: Device, network: NetworkFile, *, deadline: Deadline) -> _FakeSession:
         deadline.check(f"loading {network.name} on {device.profile.name}")
         self._behaviour.act("load", network)

@@ -107,12 +107,20 @@ class Campaign:
             CampaignEndedError: the device failed, or the deadline came; what was done until then was handed over.
             StoppedError: `cancelled` was set.
         """
+        self._prepare()
         order = [subjects[index] for index in self._random.permutation(len(subjects))]
         for start in range(0, len(order), self._protocol.group):
             self._run_group(order[start : start + self._protocol.group], 0)
         while self._too_large:
             subject, process = self._too_large.pop(0)
             self._run_group([subject], process)
+
+    def _prepare(self) -> None:
+        self._check_whether_to_go_on()
+        try:
+            self._device.prepare(deadline=self._deadline)
+        except HwnasError as exc:
+            raise self._end(exc) from exc
 
     def _run_group(self, subjects: list[Subject], first_process: int) -> None:
         unfinished = subjects

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,6 +14,7 @@ from onnx import TensorProto, helper
 from hwnas._deadline import Deadline
 from hwnas.device import Device, DeviceProfile, DeviceRegistry, transport_kind
 from hwnas.device.adb._benchmark_model import RUNS, RunFigures, read_output, reconstructed
+from hwnas.device.adb._install import Installation
 from hwnas.device.adb._onphone import ended_error
 from hwnas.device.adb._perf_test import read_result
 from hwnas.device.adb._transport import AdbTransport
@@ -142,6 +144,20 @@ def test_settings_reach_the_runner(phone, profile, reference):
         (line,) = [line for line in phone.phone.running() if "--serve" in line]
         assert "--threads 2 --batch 1 --cpus 0,1 --optimisation none --provider cpu --spinning off --arena off" in line
         session.close()
+
+
+def test_sending_runner_and_library_has_a_deadline_of_its_own(profile, reference, store, monkeypatch):
+    made, bundle, left_s = profile(), Installation.bundle, []
+
+    def noted(installation, files, *, deadline):
+        left_s.append(deadline.remaining_s())
+        return bundle(installation, files, deadline=deadline)
+
+    monkeypatch.setattr(Installation, "bundle", noted)
+    (found,) = measure([reference], made, store=MeasurementStore(store), protocol=QUICK)
+    assert isinstance(found, Measurement), found.error
+    library_bytes = Path(made.transport_options["library"]).stat().st_size
+    assert left_s[0] > library_bytes / 200_000
 
 
 def test_versions_tell_one_build_from_another(profile, tmp_path, runner, device):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _TIDY_S = 5.0
 _LOOK_S = 5.0
+_INSTALL_S, _SLOWEST_BYTES_S = 30.0, 200_000.0  # a weak wireless connection
 _SHARE_FOR_REST = 0.5  # of the time that is left
 #: `e_machine` of an ELF file for each of Android's ABIs.
 _MACHINES = {"arm64-v8a": 183, "armeabi-v7a": 40, "x86_64": 62, "x86": 3}
@@ -78,6 +79,12 @@ class PhoneRuntime:
         for file in files:
             _check_machine(file, device.facts.architecture)
         return self.transport.installation.bundle(files, deadline=deadline)
+
+    def prepare(self, device: Device, *, deadline: Deadline) -> None:
+        """Send program and libraries, with time enough for a slow connection; see `Runtime.prepare`."""
+        size_bytes = sum(file.stat().st_size for file in self.files())
+        limit_s = _INSTALL_S + size_bytes / _SLOWEST_BYTES_S + device.slack_s
+        self.install(device, deadline=Deadline.after(deadline.remaining_s(limit_s)))
 
     def send(self, network: NetworkFile, *, deadline: Deadline) -> str:
         """Return the path on the phone of a network that was sent there; the session removes it.
