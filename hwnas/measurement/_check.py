@@ -157,7 +157,10 @@ def _advice(device: Device, conditions: Conditions, reference: Measurement) -> l
     if load is not None and load > _BUSY_SHARE * cores:
         said.append(f"the load is {load:.1f} on {cores} cores: end other programs, or measure when they are done")
     if conditions.governor is not None and conditions.governor not in _STEADY_GOVERNORS:
-        said.append(f"the frequency governor is {conditions.governor}: performance gives steadier figures")
+        change = "performance gives steadier figures"
+        if device.profile.transport == "adb":  # which only root may change
+            change = f"`hwnas device tune {device.profile.name}` asks for a fixed clock, where the phone has one"
+        said.append(f"the frequency governor is {conditions.governor}: {change}")
     if reference.verdict is Verdict.PREEMPTED and device.profile.cpus is None and cores > 1:
         said.append("the network shares processors with other programs: keep one free for it, and name it in cpus")
     if reference.verdict is Verdict.CHARGING or (conditions.charging and conditions.extra.get("charging_disturbs")):

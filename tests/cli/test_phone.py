@@ -87,6 +87,7 @@ def test_checking_a_phone(hwnas, phone, profile, workspace):
     said = hwnas("device", "check", "pixel7", "--json")
     assert said.code == 0, said.err
     assert "Google Pixel 7" in said.out
+    assert any("`hwnas device tune pixel7` asks for a fixed clock" in line for line in said.data["advice"]), said.data
     assert "8 cores (0-3 at 1803 MHz, 4-5 at 2348 MHz" in " ".join(hwnas("device", "check", "pixel7").out.split())
 
 

@@ -248,6 +248,28 @@ def test_missing_packages_are_named_as_pip_knows_them(monkeypatch):
     assert caught.value.hint == "pip install adb-shell adbutils"
 
 
+def test_what_the_phones_state_says_to_change(phone, connected):
+    """Nothing that contradicts `tune`, and nothing that an unrooted phone does not allow."""
+    seen = AdbProbe(connected(), cpus=(6, 7)).watch()
+    phone.phone.set_screen(on=True)
+    phone.phone.set_battery(level=80, charging=True)
+    said = "\n".join(seen(soon()))
+    assert "screen" not in said
+    assert "charged, which heats it; measure over the network, or once it is full" in said
+    assert "governor is sched_pixel; `hwnas device tune`" in said
+    phone.phone.set_screen(on=False)
+    assert any("the screen is off" in line and "tune" in line for line in AdbProbe(connected()).watch()(soon()))
+
+
+@pytest.mark.parametrize("sdk", ["34", "29"])
+def test_restore_tells_what_it_did(phone, connected, sdk):
+    phone.phone.set_properties(ro__build__version__sdk=sdk)
+    transport = connected()
+    tune(transport, deadline=soon())
+    mode = ["fixed performance mode is off"] if sdk == "34" else []
+    assert restore(transport, deadline=soon()) == [*mode, "the screen times out as before"]
+
+
 def test_one_address_is_one_phone_before_it_is_connected():
     keys = {profile_key(address) for address in ("192.168.1.7", "192.168.1.7:5555")}
     assert keys == {"adb 192.168.1.7:5555"}

@@ -240,8 +240,8 @@ def _hints(state: Conditions) -> tuple[str, ...]:
     tune = "`hwnas device tune` asks for a fixed clock, where the phone has one"
     said = {
         f"the phone reports thermal status {state.thermal_status}; let it cool, out of its case": state.thermal_status,
-        "the phone is being charged, which heats it; unplug it, or use a cable that only carries data": state.charging,
-        "the screen is on; turn it off": state.screen_on,
+        "the phone is being charged, which heats it; measure over the network, or once it is full": state.charging,
+        "the screen is off, and phones doze then; `hwnas device tune` keeps it on": state.screen_on is False,
         f"the battery is at {state.battery_percent or 0.0:.0f} %; charge it first": (
             state.battery_percent is not None and state.battery_percent < _LOW_BATTERY_PERCENT
         ),

@@ -63,14 +63,17 @@ def restore(transport: AdbTransport, *, deadline: Deadline) -> list[str]:
         return ["nothing was changed on this phone"]
     sdk = _said(transport, ["getprop", "ro.build.version.sdk"], deadline)
     if sdk.isdigit() and int(sdk) >= _FIXED_MODE_SDK:
-        transport.run([*_FIXED_MODE, "false"], deadline=deadline, harmless=True)
+        done = transport.run([*_FIXED_MODE, "false"], deadline=deadline, harmless=True)
+        told = ["fixed performance mode is off"] if done.exit_code == 0 else []
+    else:
+        told = []
     value = before.get(_STAY_ON, "null")
     if value in ("", "null"):
         _said(transport, ["settings", "delete", "global", _STAY_ON], deadline)
     else:
         _said(transport, ["settings", "put", "global", _STAY_ON, value], deadline)
     transport.remove(_RECORD, deadline=deadline)
-    return ["fixed performance mode is off, and the screen times out as before"]
+    return [*told, "the screen times out as before"]
 
 
 @contextlib.contextmanager
