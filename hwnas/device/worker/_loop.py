@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import contextlib
 import gc
+import importlib
 import os
 import resource
 import signal
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _LIMIT_GRACE_S = 5.0  # the parent ends a process that is late; the limit here is for when the parent cannot
-_NO_MEMORY = ("bad_alloc", "out of memory", "failed to allocate", "cannot allocate memory")
+_NO_MEMORY = ("bad_alloc", "out of memory", "failed to allocate", "cannot allocate memory", "failed to map segment")
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class _Worker:
         if self._inherited is None:
             backend: Any = self._load_by_path("hwnas_backend", request["backend"])
             backend.prepare()
+            importlib.import_module("numpy.random")  # which makes the inputs: the runtime's, not the network's
             baseline = peak_bytes()
         else:
             backend, baseline = self._inherited.backend, self._inherited.peak_bytes
