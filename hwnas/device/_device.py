@@ -12,6 +12,7 @@ from hwnas.device._kinds import checked_options, runtime_kind, transport_kind
 from hwnas.errors import NetworkError
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
@@ -117,6 +118,10 @@ class Device:
     def prepare(self, *, deadline: Deadline) -> None:
         """Bring to it what every network needs there, so that no network's time is charged; see `Runtime.prepare`."""
         self.runtime.prepare(self, deadline=deadline)
+
+    def rest(self, *, deadline: Deadline, cancelled: threading.Event | None = None) -> bool:
+        """Let it cool before a block, as its profile wants it; see `Runtime.rest`."""
+        return self.runtime.rest(self, deadline=deadline, cancelled=cancelled)
 
     def load(self, network: NetworkFile, *, deadline: Deadline) -> Session:
         """Return a session with `network` loaded; see `Runtime.open`.

@@ -111,6 +111,16 @@ class HostRuntime:
     def prepare(self, device: Device, *, deadline: Deadline) -> None:
         """Bring nothing: all is here."""
 
+    def rest(
+        self,
+        device: Device,  # noqa: ARG002
+        *,
+        deadline: Deadline,  # noqa: ARG002
+        cancelled: threading.Event | None,  # noqa: ARG002
+    ) -> bool:
+        """Go on at once."""
+        return False
+
     def open(self, device: Device, network: NetworkFile, *, deadline: Deadline) -> HostSession:
         """Return a session with `network` loaded, in a process of its own; see `Runtime.open`."""
         child = self._start(network, deadline)

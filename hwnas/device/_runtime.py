@@ -11,6 +11,7 @@ import numpy as np
 from hwnas.errors import MeasurementError
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
@@ -162,6 +163,17 @@ class Runtime(Protocol):
             NetworkMemoryError: there is not enough memory.
             DeadlineError: it did not end in time.
             DeviceError: the device refused (no such processor, no space).
+        """
+        ...
+
+    def rest(self, device: Device, *, deadline: Deadline, cancelled: threading.Event | None) -> bool:
+        """Let the device cool before a block, as its profile wants it; returns whether it had to.
+
+        Ends early where `cancelled` is set, and by the deadline. It is no part of what a network takes.
+
+        Raises:
+            DeviceConnectionError: the device vanished.
+            DeadlineError: it did not answer in time.
         """
         ...
 

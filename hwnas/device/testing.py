@@ -20,6 +20,7 @@ from hwnas.device._runtime import Block
 from hwnas.device._transport import Completed
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
@@ -41,6 +42,7 @@ class FakeDevice:
         cpu_share: processor time as a share of wall clock; `None`: the device does not tell.
         switches: involuntary switches of each of `n` inferences; by default none.
         conditions: its state.
+        rest: lets it cool before a block; whether it had to.
         done: every action, as (`load`, `run` or `close`, the network's name, how many inferences).
     """
 
@@ -49,6 +51,7 @@ class FakeDevice:
     cpu_share: float | None = 1.0
     switches: Callable[[int], NDArray[np.int64]] = lambda n: np.zeros(n, dtype=np.int64)
     conditions: Callable[[], Conditions] = Conditions
+    rest: Callable[[], bool] = lambda: False
     done: list[tuple[str, str, int]] = field(default_factory=list)
 
     def act(self, action: str, network: NetworkFile, count: int = 0) -> None:
@@ -144,6 +147,16 @@ class _FakeRuntime:
 
     def prepare(self, device: Device, *, deadline: Deadline) -> None:
         deadline.check(f"preparing {device.profile.name}")
+
+    def rest(
+        self,
+        device: Device,
+        *,
+        deadline: Deadline,
+        cancelled: threading.Event | None,  # noqa: ARG002
+    ) -> bool:
+        deadline.check(f"resting {device.profile.name}")
+        return self._behaviour.rest()
 
     def open(self, device: Device, network: NetworkFile, *, deadline: Deadline) -> _FakeSession:
         deadline.check(f"loading {network.name} on {device.profile.name}")

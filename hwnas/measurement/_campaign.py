@@ -186,6 +186,7 @@ class Campaign:
     def _step(self, subject: Subject, sampler: Sampler, process: int) -> Ended | Literal["failed"] | None:
         """Run one block; returns why the subject's process has done its share, `None` where it goes on."""
         self._check_whether_to_go_on()
+        self._rest()
         before = self._last_reference_ns if self._last_reference_ns is not None else self._run_reference()
         self._last_reference_ns = None
         try:
@@ -199,6 +200,15 @@ class Campaign:
         subject.add(block, process=process, threads=threads, before_ns=before, after_ns=after)
         self._handlers.on_block(subject)
         return subject.ended(process)
+
+    def _rest(self) -> None:
+        """Let the device cool where its profile wants it; the reference is then run anew, in the state of the block."""
+        try:
+            if self._device.rest(deadline=self._deadline, cancelled=self._cancelled):
+                self._last_reference_ns = None
+        except HwnasError as exc:
+            raise self._end(exc) from exc
+        self._check_whether_to_go_on()
 
     def _end_process(
         self, subject: Subject, sampler: Sampler, process: int, ended: Ended, going_on: list[Subject]

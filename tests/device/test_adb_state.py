@@ -2,9 +2,9 @@
 
 import subprocess
 import sys
+import threading
 import time
 
-import numpy as np
 import pytest
 
 from hwnas._deadline import Deadline
@@ -343,25 +343,36 @@ def test_charging_reaches_the_verdict_unless_the_profile_accepts_it(phone, profi
     assert (state.charging, state.battery_percent) == (True, 62.0)  # accepted, and yet not hidden
 
 
-def test_a_block_waits_until_the_phone_is_cool(phone, profile, reference, monkeypatch):
+def test_a_phone_rests_until_it_is_cool(phone, profile, monkeypatch):
     monkeypatch.setattr("hwnas.device.adb._probe._SERVICES_FRESH_S", 0.1)
     monkeypatch.setattr("hwnas.device.adb._onphone._LOOK_S", 0.2)
-    import threading
-
     phone.phone.set_thermal(skin_c=45.0)
     options = {"cool_to_c": 38.0, "cool_most_s": 30.0}
     with Device.open(profile(transport_options=options), deadline=soon()) as device:
-        session = device.load(reference, deadline=soon())
         threading.Timer(1.0, phone.phone.set_thermal, kwargs={"skin_c": 37.0}).start()
         began = time.monotonic()
-        block = session.run(10, deadline=soon(60))
-        assert time.monotonic() - began > 1.0
-        assert block.conditions.extra["skin_c"] == 37.0
+        assert device.rest(deadline=Deadline.never())
+        assert 0.9 < time.monotonic() - began < 20.0
+        assert device.conditions(deadline=soon()).extra["skin_c"] == 37.0
+        time.sleep(0.15)
+        assert not device.rest(deadline=Deadline.never())
         phone.phone.set_thermal(skin_c=50.0)
         time.sleep(0.15)
         began = time.monotonic()
-        # Half of the time is kept for the block.
-        assert session.run(10, deadline=soon(6)).conditions.extra["skin_c"] == 50.0
-        assert time.monotonic() - began < 5.0
-        assert np.all(block.samples_ns > 0)
+        assert device.rest(deadline=soon(4.0))
+        assert time.monotonic() - began < 3.8  # half of the time is kept for the blocks
+        stop = threading.Event()
+        threading.Timer(0.3, stop.set).start()
+        began = time.monotonic()
+        assert device.rest(deadline=Deadline.never(), cancelled=stop)
+        assert time.monotonic() - began < 20.0
+
+
+def test_only_a_campaign_rests_and_only_before_blocks(profile, reference):
+    made = profile(transport_options={"cool_s": 60.0})
+    with Device.open(made, deadline=soon()) as device:
+        session = device.load(reference, deadline=soon())
+        began = time.monotonic()
+        session.run(10, deadline=soon())
+        assert time.monotonic() - began < 15.0
         session.close()

@@ -96,6 +96,25 @@ def test_every_network_gets_its_samples_from_two_fresh_processes(run, traces, be
     assert set(closes) == {"a", "b", "reference"}
 
 
+RESTED = [("run", "reference"), ("run", "a"), ("run", "reference")]
+
+
+def test_the_device_rests_before_a_block_alone_and_off_the_budget(run, traces, behaviour, make_file):
+    def rest():
+        time.sleep(0.15)
+        behaviour.done.append(("rest", "", 0))
+        return True
+
+    behaviour.rest = rest
+    (result,) = run([make_file("a")], protocol=in_two(budget_s=1.0))
+    assert (traces.trace(result.id).ended, result.n) == ("samples", 1000)
+    after = [
+        behaviour.done[index + 1 : index + 4] for index, action in enumerate(behaviour.done) if action[0] == "rest"
+    ]
+    assert len(after) == 10
+    assert all([(action, name) for action, name, _ in three] == RESTED for three in after)
+
+
 def test_blocks_are_interleaved_in_random_order(run, behaviour, make_file):
     run([make_file(name) for name in "abcd"])
     order = blocks_of(behaviour)

@@ -45,7 +45,6 @@ class BenchmarkModelSession(ToolSession):
 
     def run(self, n: int, *, deadline: Deadline) -> Block:
         """Return figures of at least `n` inferences, in whole hundreds; the median alone where `n` is 1."""
-        self._runtime.rest(self._device, deadline=deadline)
         started_at = datetime.now(UTC)
         runs = [self._once(deadline) for _ in range(math.ceil(n / FIGURES))]
         conditions = self._device.conditions(deadline=deadline)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwnas._deadline import Deadline
-from hwnas.device.adb._link import pause
 from hwnas.errors import DeadlineError, DeviceError, HwnasError, MeasurementError, NetworkCrashedError, NetworkError
 
 if TYPE_CHECKING:
@@ -22,8 +21,9 @@ if TYPE_CHECKING:
 
 _TIDY_S = 5.0
 _LOOK_S = 5.0
+_ANSWER_S = 10.0
 _INSTALL_S, _SLOWEST_BYTES_S = 30.0, 200_000.0  # a weak wireless connection
-_SHARE_FOR_REST = 0.5  # of the time that is left
+_SHARE_FOR_REST = 0.5  # of the campaign's time that is left
 #: `e_machine` of an ELF file for each of Android's ABIs.
 _MACHINES = {"arm64-v8a": 183, "armeabi-v7a": 40, "x86_64": 62, "x86": 3}
 _SIGNALS = {4: "illegal instruction", 6: "abort", 7: "bus error", 9: "killed", 11: "segmentation fault", 15: "ended"}
@@ -106,18 +106,23 @@ class PhoneRuntime:
         except HwnasError:
             self.transport.forget_file(remote, afresh=False)
 
-    def rest(self, device: Device, *, deadline: Deadline) -> Conditions:
-        """Rest as the profile wants it; returns the phone's state then."""
-        if self.options.cool_s > 0:
-            pause(min(self.options.cool_s, _SHARE_FOR_REST * deadline.remaining_s()), deadline)
-        state = device.conditions(deadline=deadline)
-        if self.options.cool_to_c is None:
-            return state
-        end = time.monotonic() + min(self.options.cool_most_s, _SHARE_FOR_REST * deadline.remaining_s())
-        while (warm := skin_c(state)) is not None and warm > self.options.cool_to_c and time.monotonic() < end:
-            pause(min(_LOOK_S, max(0.0, end - time.monotonic())), deadline)
-            state = device.conditions(deadline=deadline)
-        return state
+    def rest(self, device: Device, *, deadline: Deadline, cancelled: threading.Event | None) -> bool:
+        """Rest as the profile wants it; see `Runtime.rest`."""
+        options, stop = self.options, cancelled or threading.Event()
+        if options.cool_s > 0:
+            stop.wait(min(options.cool_s, _SHARE_FOR_REST * deadline.remaining_s()))
+        if options.cool_to_c is None:
+            return options.cool_s > 0
+        end = Deadline.after(min(options.cool_most_s, _SHARE_FOR_REST * deadline.remaining_s()))
+        waited = False
+        while not stop.is_set() and not end.passed:
+            answer = Deadline.after(deadline.remaining_s(at_most=_ANSWER_S + device.slack_s))
+            warm = skin_c(device.conditions(deadline=answer))
+            if warm is None or warm <= options.cool_to_c:
+                break
+            waited = True
+            stop.wait(end.remaining_s(at_most=_LOOK_S))
+        return waited or options.cool_s > 0
 
     def taskset(self) -> list[str]:
         """Return the words before a command that keep it on the profile's processors; none where it names none."""

@@ -34,7 +34,6 @@ class PerfTestSession(ToolSession):
     def run(self, n: int, *, deadline: Deadline) -> Block:
         """Return the times of `n` inferences in a row, after a warm-up that does not count; see `Session.run`."""
         transport = self._runtime.transport
-        self._runtime.rest(self._device, deadline=deadline)
         started_at = datetime.now(UTC)
         result = f"{FOLDER}/networks/{secrets.token_hex(8)}.csv"
         extra = _WARM_UP if n > 1 else 0

@@ -142,7 +142,6 @@ class RunnerSession:
             if self._process is None:
                 self._begin(deadline)
                 self._times(_WARM_AGAIN, deadline)
-            self._runtime.rest(self._device, deadline=deadline)
             started_at = datetime.now(UTC)
             wall, cpu, switches = self._times(n, deadline)
             conditions = self._device.conditions(deadline=deadline)
