@@ -597,6 +597,11 @@ def test_the_estimate_is_as_good_as_it_says(newer):
     assert np.mean(covered) > 0.9
 
 
+def test_figures_may_have_negative_exponents():
+    text = "count=69 first=3 curr=3 min=3 max=4 avg=3.5e+00 std=3e-08 p5=3 median=3.25 p95=4\n"
+    assert read_output(text, "network") == RunFigures(69, 3.0, 4.0, 3.5, 3e-08, 3.0, 3.25, 4.0)
+
+
 def test_older_builds_tell_less():
     older = "count=1 curr=3512391\n\ncount=69 first=299 curr=291 min=272 max=318 avg=2.95034e+02 std=109\n"
     found = read_output(older, "network")

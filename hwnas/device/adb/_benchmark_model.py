@@ -34,7 +34,7 @@ FIGURES = 100
 ESTIMATED_FROM = f"benchmark_model's figures of {RUNS} inferences at a time"
 _WARM_UP = 10
 _LINE = re.compile(r"^.*?count=(\d+) (.*)$", re.MULTILINE)
-_WORD = re.compile(r"(\w+)=([0-9.eE+]+)")
+_WORD = re.compile(r"(\w+)=([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?)")
 _PEAK = re.compile(r"overall=([0-9.]+)")
 
 
