@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from hwnas._deadline import Deadline
+from hwnas.device.adb import AdbOptions
 from hwnas.device.adb._choose import connect as connect_by_options
 from hwnas.device.adb._link import UsbLink
+from hwnas.device.adb._server import Listed
 from hwnas.device.adb._stream import UnreachableError
 from hwnas.errors import DeadlineError, DeviceConnectionError, DeviceError
 from tests.device.adb_daemon.waiting import names_in, wait_until
@@ -358,6 +360,23 @@ def test_a_damaged_key_is_named(connected, own_keys):
     (own_keys / "adbkey").write_text("no key")
     with pytest.raises(DeviceConnectionError, match="adbkey: no usable ADB key"):
         connected()
+
+
+def test_an_address_needs_no_adb_server_whatever_listens_in_its_place(connected, own_keys, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(other.getsockname()[1]))
+        monkeypatch.setattr("hwnas.device.adb._server._ASK_S", 0.3)
+        assert connected().run(["echo", "in"], deadline=soon()).stdout == b"in\n"
+
+
+@pytest.mark.parametrize(
+    ("state", "hint"), [("unauthorized", "tap 'Allow'"), ("no permissions", "udev"), ("offline", "adb reconnect")]
+)
+def test_each_state_of_a_phone_at_the_server_has_its_own_hint(monkeypatch, own_keys, state, hint):
+    monkeypatch.setattr("hwnas.device.adb._server.listed", lambda: [Listed("S1", state)])
+    with pytest.raises(DeviceConnectionError, match=f"lists S1 as {state}") as caught:
+        connect_by_options(AdbOptions(serial="S1"), deadline=soon())
+    assert hint in caught.value.hint
 
 
 def test_a_phone_that_wants_tls_needs_the_server(phone, connected):

@@ -31,7 +31,13 @@ def connect(options: AdbOptions, *, deadline: Deadline) -> Route:
         return _direct(options, deadline)
     if options.route == "server":
         return ServerRoute(_named(options), address=_address(options), deadline=deadline)
-    there = [phone for phone in _server.listed() if options.listed_as in (None, phone.serial)]
+    try:
+        listed = _server.listed()
+    except DeviceConnectionError:  # something else listens there
+        if options.address is None:
+            raise
+        listed = []
+    there = [phone for phone in listed if options.listed_as in (None, phone.serial)]
     ready = [phone for phone in there if phone.state == "device"]
     if len(ready) > 1:
         raise UnreachableError(
@@ -42,7 +48,7 @@ def connect(options: AdbOptions, *, deadline: Deadline) -> Route:
     if there and options.address is None:
         raise UnreachableError(
             f"the adb server lists {there[0].serial} as {there[0].state}",
-            "authorise this computer on the phone: unlock it, tap 'Allow'; then see `adb devices`",
+            _what_to_do(there[0].state),
         )
     try:
         return _direct(options, deadline)
@@ -57,6 +63,15 @@ def _direct(options: AdbOptions, deadline: Deadline) -> Route:
     if options.address is not None:
         return connect_tcp(options.address, keys, deadline=deadline, authorise_s=options.authorise_s)
     return connect_usb(options.serial, keys, deadline=deadline, authorise_s=options.authorise_s)
+
+
+def _what_to_do(state: str) -> str:
+    """Return what helps where the adb server lists a phone in this state."""
+    if state == "unauthorized":
+        return "authorise this computer on the phone: unlock it, tap 'Allow'; then see `adb devices`"
+    if state.startswith("no permissions"):
+        return "install Android's udev rules (Debian: apt install adb), connect it again; then see `adb devices`"
+    return "wake the phone, connect it again, or `adb reconnect`; then see `adb devices`"
 
 
 def _named(options: AdbOptions) -> str:
