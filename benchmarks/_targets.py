@@ -46,7 +46,6 @@ def run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     architectures = spread(options.space, options.count)
     figures: dict[str, dict[str, list[list[float]]]] = {}
     verdicts: dict[str, dict[str, int]] = {}
-    seconds: dict[str, float] = {}
     wanted = [target for target in TARGETS if not options.target or target.name in options.target]
     for campaign in range(CAMPAIGNS):  # all targets once, then all again: the two of one target lie far apart
         store = Store.open(f"sqlite:///{folder}/campaign-{campaign}.sqlite")
@@ -61,14 +60,12 @@ def run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
             counts = verdicts.setdefault(profile.name, {})
             for result in results:
                 counts[str(result.verdict)] = counts.get(str(result.verdict), 0) + 1
-            seconds[profile.name] = seconds.get(profile.name, 0.0) + time.perf_counter() - began
             print(f"{profile.name}, campaign {campaign + 1}: {time.perf_counter() - began:.0f} s", flush=True)
         store.close()
     return {
         "space": options.space,
         "networks": len(architectures),
         "samples": options.samples,
-        "seconds": seconds,
         "verdicts": verdicts,
         "figures": figures,
         "retest": {name: {m: spearman(*rows[m]) for m in METRICS} for name, rows in figures.items()},
@@ -165,8 +162,8 @@ def markdown(found: dict[str, Any]) -> str:
             f"retest of each (promised where the machine allows: {GOAL})."
         ),
         "",
-        "| target | p50 ms | retest p50 | retest p99 | verdicts | s | " + " | ".join(names) + " |",
-        "| --- " * (6 + len(names)) + "|",
+        "| target | p50 ms | retest p50 | retest p99 | verdicts | " + " | ".join(names) + " |",
+        "| --- " * (5 + len(names)) + "|",
     ]
     for name in names:
         rows = np.array(found["figures"][name]["p50_ms"])
@@ -175,6 +172,6 @@ def markdown(found: dict[str, Any]) -> str:
         between = " | ".join(f"{found['between'][name][other]:.3f}" for other in names)
         lines.append(
             f"| {name} | {rows.min():.3f} to {rows.max():.3f} | {retest['p50_ms']:.3f} | {retest['p99_ms']:.3f} | "
-            f"{said} | {found['seconds'].get(name, 0):.0f} | {between} |"
+            f"{said} | {between} |"
         )
     return "\n".join([*lines, ""])
