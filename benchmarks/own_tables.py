@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,8 +26,7 @@ import numpy as np
 from scipy.stats import spearmanr
 from table_files import read, retest, row
 
-from hwnas.measurement import Estimate, Verdict
-from hwnas.measurement._measurement import RUN_TO_RUN_SIGMA, RUN_TO_RUN_SIGMA_IF_NOT_OK
+from hwnas.measurement import record_sigma_log
 from hwnas.predictor import (
     FeatureBlocks,
     Featuriser,
@@ -107,24 +105,18 @@ def load(folder: Path, name: str, quantile: Literal["p50", "p99"]) -> Tables:
     """Return the tables of a space, of those networks that were measured on every target."""
     space = get_space(name)
     records, again = read(folder / f"{name}.parquet"), read(folder / f"{name}-again.parquet")
-    whole = LatencyTable.of_measurements(records, metric="p50_ms" if quantile == "p50" else "p99_ms")
+    metric: Literal["p50_ms", "p99_ms"] = "p50_ms" if quantile == "p50" else "p99_ms"
+    whole = LatencyTable.of_measurements(records, metric=metric)
     sigmas = np.full(whole.latencies_ms.shape, np.nan)
     place = {architecture.id: i for i, architecture in enumerate(whole.architectures)}
     for item in records:
-        sigmas[place[item["architecture_id"]], whole.devices.index(item["device"])] = sigma_log(item, quantile)
+        sigmas[place[item["architecture_id"]], whole.devices.index(item["device"])] = record_sigma_log(item, metric)
     complete = np.flatnonzero(np.isfinite(whole.latencies_ms).all(1))
     table = whole.select(rows=complete)
     featuriser = featuriser_of(space)
     by_target = {device: [item for item in records if item["device"] == device] for device in table.devices}
     retests = {device: retest(own, [a for a in again if a["device"] == device]) for device, own in by_target.items()}
     return Tables(name, table, sigmas[complete], featuriser, featuriser(table.architectures), quantile, retests)
-
-
-def sigma_log(record: dict[str, Any], quantile: str) -> float:
-    """Return the standard error of a quantile's logarithm, as `Measurement.sigma_log_of` has it."""
-    estimate = Estimate(*(record[f"{quantile}_{part}ms"] for part in ("", "low_", "high_", "undisturbed_")))
-    run = RUN_TO_RUN_SIGMA if record["verdict"] == Verdict.OK else RUN_TO_RUN_SIGMA_IF_NOT_OK
-    return math.hypot(estimate.sampling_sigma_log, estimate.disturbance_log, run)
 
 
 def evaluate(tables: Tables, draws: int, measured: int) -> dict[str, np.ndarray]:

@@ -10,9 +10,10 @@ from hwnas.measurement._events import (
     NetworkMeasured,
     Waiting,
 )
+from hwnas.measurement._exchange import record_sigma_log
 from hwnas.measurement._exchange_file import header_of, holds_measurements, read_records, write_records
 from hwnas.measurement._measure import measure
-from hwnas.measurement._measurement import Estimate, Measurement, MeasurementFailure, Verdict, sigma_log
+from hwnas.measurement._measurement import Estimate, Measurement, MeasurementFailure, Verdict
 from hwnas.measurement._protocol import MeasurementProtocol
 from hwnas.measurement._stability import StabilityReport, check_stability
 from hwnas.measurement._store import MeasurementStore
@@ -51,7 +52,7 @@ __all__ = [
     "measure",
     "measurement_records",
     "read_records",
-    "sigma_log",
+    "record_sigma_log",
     "summarize",
     "write_card",
     "write_json",

@@ -12,7 +12,7 @@ import numpy as np
 from hwnas.device import Conditions, DeviceFacts, DeviceProfile
 from hwnas.errors import HwnasError, MeasurementError
 from hwnas.measurement._columns import FORMAT_VERSION
-from hwnas.measurement._measurement import Estimate, Verdict
+from hwnas.measurement._measurement import Estimate, Verdict, sigma_log
 from hwnas.measurement._protocol import MeasurementProtocol
 from hwnas.measurement._records import has_samples, measurement_from_row, pack_series, trace_from_row, unpack_series
 from hwnas.measurement._summary import ESTIMATOR_VERSION, summarize
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+    from hwnas.measurement._measurement import Quantile
 
 _QUANTILES = ("p50", "p90", "p99")
 #: Of a summary, what stands in the cells as it is.
@@ -88,7 +90,7 @@ def _figures(row: Mapping[str, Any]) -> dict[str, Any]:
     for name in _QUANTILES:
         estimate: Estimate = getattr(measurement, name)
         found = (estimate.value_ms, estimate.low_ms, estimate.high_ms, estimate.undisturbed_ms)
-        figures |= {f"{name}_{part}ms": value for part, value in zip(_PARTS, found, strict=True)}
+        figures |= zip(_estimate_columns(name), found, strict=True)
     return {**figures, "energy_mj": measurement.energy_mj, "estimated_from": measurement.estimated_from}
 
 
@@ -103,6 +105,26 @@ def _samples(row: Mapping[str, Any]) -> dict[str, Any]:
             series = unpack_series(row[name])
             cells |= {name: series[counts], f"disturbed_{name}": series[~counts]}
     return cells | {name: unpack_series(row[name]) for name in ("reference_ns", "warmup_ns")}
+
+
+def record_sigma_log(cells: Mapping[str, Any], metric: Quantile) -> float | None:
+    """Return the standard error of a quantile's logarithm; see `Measurement.sigma_log_of`.
+
+    Args:
+        cells: by column, as `record` returns them.
+        metric: which quantile.
+
+    Returns:
+        `None` where the cells do not tell all of its estimate.
+    """
+    columns = _estimate_columns(metric.removesuffix("_ms"))
+    if any(cells.get(column) is None for column in columns):
+        return None
+    return sigma_log(Estimate(*(float(cells[column]) for column in columns)), Verdict(cells["verdict"]), metric)
+
+
+def _estimate_columns(quantile: str) -> list[str]:
+    return [f"{quantile}_{part}ms" for part in _PARTS]
 
 
 def store_row(cells: Mapping[str, Any], *, own: str, file: str, at: datetime) -> dict[str, Any]:
@@ -122,7 +144,7 @@ def store_row(cells: Mapping[str, Any], *, own: str, file: str, at: datetime) ->
             f"format_version is {cells['format_version']}, known is {FORMAT_VERSION}", "update hwnas"
         )
     try:
-        estimates = {name: [cells[f"{name}_{part}ms"] for part in _PARTS] for name in _QUANTILES}
+        estimates = {name: [cells[column] for column in _estimate_columns(name)] for name in _QUANTILES}
         summary = {name: Estimate(*found).to_json() for name, found in estimates.items()}
         verdict = Verdict(cells["verdict"])
         details, series = _details(cells), _packed(cells)

@@ -163,16 +163,13 @@ def _errors(
     records: Iterable[Mapping[str, Any]], space: TrainingSpace, metric: Quantile
 ) -> dict[tuple[Any, str], float]:
     """Return the standard errors of measurements, the newest of each network."""
-    from hwnas.measurement import Estimate, Verdict, sigma_log
+    from hwnas.measurement import record_sigma_log
 
     found = {}
-    name = metric.removesuffix("_ms")
-    parts = [f"{name}_{part}ms" for part in ("", "low_", "high_", "undisturbed_")]
     for item in records:
-        if all(item.get(part) is not None for part in parts):
-            architecture = space.architecture(record_architecture(item), ())
-            estimate = Estimate(*(float(item[part]) for part in parts))
-            found[architecture, item["device"]] = sigma_log(estimate, Verdict(item["verdict"]), metric)
+        sigma = record_sigma_log(item, metric)
+        if sigma is not None:
+            found[space.architecture(record_architecture(item), ()), item["device"]] = sigma
     return found
 
 

@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 
 from hwnas.device import Conditions
 from hwnas.errors import MeasurementError
-from hwnas.measurement import MeasurementStore, export_measurements, import_measurements, summarize
+from hwnas.measurement import (
+    MeasurementStore,
+    export_measurements,
+    import_measurements,
+    measurement_records,
+    record_sigma_log,
+    summarize,
+)
 from hwnas.measurement._columns import COLUMNS, SERIES, as_text, parse
 from hwnas.store import Store
 from hwnas.workspace import Workspace
@@ -57,6 +64,14 @@ def test_an_estimate_stays_marked(store, other, traces, make_trace, make_block, 
         export_measurements(store, tmp_path / name)
         import_measurements(other, tmp_path / name)
         assert [item.estimated_from for item in MeasurementStore(other).list()] == ["maxima"]
+
+
+@pytest.mark.parametrize("metric", ["p50_ms", "p90_ms", "p99_ms"])
+def test_a_row_has_the_standard_error_of_its_measurement(store, measured, metric):
+    rows = list(measurement_records(store))
+    assert [record_sigma_log(row, metric) for row in rows] == [item.sigma_log_of(metric) for item in measured]
+    rows[0][metric.replace("_ms", "_high_ms")] = None
+    assert record_sigma_log(rows[0], metric) is None
 
 
 def without_id(measurement, **more):
