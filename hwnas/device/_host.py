@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hwnas._files import sha256_of
 from hwnas.device._host_probe import HostProbe
 from hwnas.device._host_runtime import host_runtimes
 from hwnas.device._kinds import TransportKind, checked_options
@@ -143,7 +144,7 @@ class HostTransport:
                     sent.update(chunk)
                     write.write(chunk)
                 os.fsync(write.fileno())
-            if _sha256(temporary) != sent.hexdigest():
+            if sha256_of(temporary) != sent.hexdigest():
                 raise DeviceError(f"{target} does not hold what was written to it", "check the disk")
             temporary.chmod(source.stat().st_mode & 0o777)
             temporary.replace(target)
@@ -169,11 +170,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         if pipe is not None:
             with contextlib.suppress(OSError):
                 pipe.close()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _connect(profile: DeviceProfile, _deadline: Deadline) -> HostTransport:

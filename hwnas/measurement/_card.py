@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas import __version__
-from hwnas._files import replaced
+from hwnas._files import replaced, sha256_of
 from hwnas.errors import MeasurementError
 from hwnas.measurement._columns import FORMAT_VERSION
 from hwnas.measurement._exchange_file import read_records
@@ -83,8 +82,7 @@ def describe_file(path: Path, notes: str) -> dict[str, Any]:
         MeasurementError: the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256_of(path)
     except OSError as exc:
         raise MeasurementError(f"{path}: cannot be read: {exc.strerror or exc}", "check the path") from exc
     return {

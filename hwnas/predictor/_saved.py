@@ -14,13 +14,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import hwnas
+from hwnas._files import replaced
 from hwnas.errors import PredictorError
 from hwnas.predictor._basis import Basis
 from hwnas.predictor._cells import CellFeaturiser
@@ -184,10 +184,8 @@ def write_whole(target: Path, content: bytes) -> None:
     Raises:
         PredictorError: it cannot be written.
     """
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        partial.write_bytes(content)
-        partial.replace(target)
+        with replaced(target) as partial:
+            partial.write_bytes(content)
     except OSError as exc:
-        partial.unlink(missing_ok=True)
         raise PredictorError(f"{target}: cannot be written: {exc}", "check the folder and disk") from exc

@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import hwnas
+from hwnas._files import replaced
 from hwnas.errors import HwnasError
 
 if TYPE_CHECKING:
@@ -52,15 +53,7 @@ def front_data(summary: StudySummary) -> dict[str, Any]:
             "history": list(summary.hypervolume),
         },
         "devices": {name: dict(device) for name, device in summary.devices.items()},
-        "latency": {
-            counts.device: {
-                "measured": counts.measured,
-                "predicted": counts.predicted,
-                "again": counts.again,
-                "saved": counts.predicted,
-            }
-            for counts in summary.latencies
-        },
+        "latency": {counts.device: counts.to_json() for counts in summary.latencies},
         "front": [_member(summary, trial) for trial in summary.front_trials],
     }
 
@@ -72,10 +65,9 @@ def write_front_json(summary: StudySummary, path: Path) -> Path:
         HwnasError: the file cannot be written.
     """
     text = json.dumps(front_data(summary), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        with replaced(path) as partial:
+            partial.write_text(text, encoding="utf-8")
     except OSError as exc:
         raise HwnasError(f"cannot write {path}: {exc.strerror or exc}", "check the folder and the free space") from exc
     return path

@@ -7,7 +7,6 @@ A transfer that broke is repeated from its beginning: the sync service cannot ap
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import secrets
 import stat
@@ -15,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from hwnas._files import sha256_of
 from hwnas.device.adb import _shell, _sync
 from hwnas.device.adb._checking import WORTH_IT, RunningCheck
 from hwnas.errors import DeadlineError, DeviceError
@@ -170,15 +170,14 @@ def _received(route: Route, remote: str, target: BinaryIO, deadline: Deadline) -
     return _sync.receive_file(route, remote, target, deadline=deadline)
 
 
-def sha256_of(path: Path) -> str:
+def local_sha256(path: Path) -> str:
     """Return the sha256 of a file of this machine.
 
     Raises:
         DeviceError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as exc:
         raise _local_error(path, exc) from exc
 

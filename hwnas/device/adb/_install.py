@@ -11,7 +11,7 @@ import secrets
 import threading
 from typing import TYPE_CHECKING
 
-from hwnas.device.adb._files import sha256_of
+from hwnas.device.adb._files import local_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ class Installation:
             DeviceConnectionError: the phone cannot be reached.
             DeadlineError: they could not be sent in time.
         """
-        hashes = {file: sha256_of(file) for file in files}
+        hashes = {file: local_sha256(file) for file in files}
         both = "\n".join(f"{file.name} {digest}" for file, digest in sorted(hashes.items()))
         folder = f"{FOLDER}/{_VERSION}/{hashlib.sha256(both.encode()).hexdigest()[:_HASH_DIGITS]}"
         with self._guard:

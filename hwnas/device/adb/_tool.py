@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from hwnas.device.adb._files import sha256_of
+from hwnas.device.adb._files import local_sha256
 from hwnas.device.adb._onphone import PhoneRuntime, describe_files
 from hwnas.errors import NetworkError
 
@@ -64,7 +64,7 @@ class ToolRuntime(PhoneRuntime):
         """Return program and libraries by their hashes; nothing is sent."""
         deadline.check("reading the program")
         files = self.files()
-        return describe_files(files, [sha256_of(file) for file in files])
+        return describe_files(files, [local_sha256(file) for file in files])
 
     def open(self, device: Device, network: NetworkFile, *, deadline: Deadline) -> ToolSession:
         """Return a session: the network lies on the phone, and runs once to show that it can."""
