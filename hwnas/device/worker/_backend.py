@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from typing import Any
 
@@ -39,6 +40,12 @@ def input_shape(name: str, shape: list[Any], batch: int) -> list[int]:
                 "write the network with fixed shapes; only the first dimension, the batch, may be free",
             )
     return sizes
+
+
+def prepare(backend: Any) -> None:
+    """Have a runtime's module import all that it needs, and what makes the inputs: neither is the network's memory."""
+    backend.prepare()
+    importlib.import_module("numpy.random")
 
 
 def random_input(shape: list[int], kind: str, index: int) -> Any:

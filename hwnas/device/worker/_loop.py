@@ -5,7 +5,6 @@ from __future__ import annotations
 import array
 import contextlib
 import gc
-import importlib
 import os
 import resource
 import signal
@@ -13,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hwnas.device.worker._backend import RefusedError
+from hwnas.device.worker._backend import RefusedError, prepare
 from hwnas.device.worker._energy import PackageMeter
 from hwnas.device.worker._frames import FrameReader, pack
 from hwnas.device.worker._limits import bind, end_with_parent, file_bytes, limit_memory, peak_bytes
@@ -97,8 +96,7 @@ class _Worker:
         self._meter = PackageMeter(request["powercap"])
         if self._inherited is None:
             backend: Any = self._load_by_path("hwnas_backend", request["backend"])
-            backend.prepare()
-            importlib.import_module("numpy.random")  # which makes the inputs: the runtime's, not the network's
+            prepare(backend)
             baseline = peak_bytes()
         else:
             backend, baseline = self._inherited.backend, self._inherited.peak_bytes

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
 import json
 import os
 import signal
@@ -17,6 +16,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+from hwnas.device.worker._backend import prepare
 from hwnas.device.worker._limits import end_with_parent, file_bytes, peak_bytes
 from hwnas.device.worker._loop import Inherited, main
 
@@ -34,8 +34,7 @@ def serve(*, lifeline: int, control: int, backend: Path, load_by_path: Callable[
     end_with_parent(lifeline)
     asked = socket.socket(fileno=control)
     module: Any = load_by_path("hwnas_backend", backend)
-    module.prepare()
-    importlib.import_module("numpy.random")  # which makes the inputs: not to be loaded under a network's limit
+    prepare(module)
     gc.collect()
     gc.freeze()
     _answer(asked, {})
