@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hwnas.cli import _output
-from hwnas.cli._measurements import app
+from hwnas.cli._measurements import OfNetwork, OfSpace, OnDevice, WithVerdict, app
 from hwnas.cli._options import Json, settings
 
 if TYPE_CHECKING:
@@ -28,15 +28,10 @@ class Twice(StrEnum):
 def export(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What to write: .parquet, .csv or .csv.gz.")],
-    device: Annotated[str | None, typer.Option(metavar="NAME", help="Those on this device alone.")] = None,
-    space: Annotated[str | None, typer.Option(metavar="NAME", help="Those of this space's networks alone.")] = None,
-    network: Annotated[
-        str | None, typer.Option(metavar="NAME|HASH", help="Those of this network alone, by name or hash.")
-    ] = None,
-    verdict: Annotated[
-        list[str] | None,
-        typer.Option(metavar="VERDICT", help="Those with this verdict alone; may be given several times."),
-    ] = None,
+    device: OnDevice = None,
+    space: OfSpace = None,
+    network: OfNetwork = None,
+    verdict: WithVerdict = None,
     samples: Annotated[bool, typer.Option("--samples", help="With every sample; .parquet only.")] = False,
     card: Annotated[
         bool, typer.Option("--card", help="Write NAME.json beside it: how and on what it was measured.")

@@ -18,21 +18,27 @@ if TYPE_CHECKING:
 #: Columns from which on a table shows everything.
 _WIDE = 116
 
+# Which measurements a command is about.
+OnDevice = Annotated[str | None, typer.Option(metavar="NAME", help="Those on this device alone.")]
+OfSpace = Annotated[str | None, typer.Option(metavar="NAME", help="Those of this space's networks alone.")]
+OfNetwork = Annotated[
+    str | None, typer.Option(metavar="NAME|HASH", help="Those of this network alone, by name or hash.")
+]
+WithVerdict = Annotated[
+    list[str] | None,
+    typer.Option(metavar="VERDICT", help="Those with this verdict alone; may be given several times."),
+]
+
 app = typer.Typer(no_args_is_help=True, help="Look at what was measured, and exchange it.")
 
 
 @app.command("list")
 def list_measurements(
     context: typer.Context,
-    device: Annotated[str | None, typer.Option(metavar="NAME", help="Those on this device alone.")] = None,
-    space: Annotated[str | None, typer.Option(metavar="NAME", help="Those of this space's networks alone.")] = None,
-    network: Annotated[
-        str | None, typer.Option(metavar="NAME|HASH", help="Those of this network alone, by name or hash.")
-    ] = None,
-    verdict: Annotated[
-        list[str] | None,
-        typer.Option(metavar="VERDICT", help="Those with this verdict alone; may be given several times."),
-    ] = None,
+    device: OnDevice = None,
+    space: OfSpace = None,
+    network: OfNetwork = None,
+    verdict: WithVerdict = None,
     newest: Annotated[int, typer.Option(metavar="N", min=1, help="At most this many, the newest.")] = 20,
     json: Json = False,
 ) -> None:

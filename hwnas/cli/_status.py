@@ -57,15 +57,7 @@ def status_data(study: Study, folder: Path) -> dict[str, Any]:
         "latency": {
             "mode": study.settings.latency,
             "predictor": study.settings.predictor,
-            "devices": {
-                counts.device: {
-                    "measured": counts.measured,
-                    "predicted": counts.predicted,
-                    "again": counts.again,
-                    "saved": counts.predicted,
-                }
-                for counts in summary.latencies
-            },
+            "devices": {counts.device: counts.to_json() for counts in summary.latencies},
         },
         "best": _best(summary),
         "running": [

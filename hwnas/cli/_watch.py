@@ -101,16 +101,14 @@ def log(event: Event) -> bool:
             )
         case LatencySettled():
             before, after = event.before.value, event.after.value
-            change = f" ({after / before - 1:+.0%})" if before else ""
             _output.note(
                 f"trial {event.number}: {label(event.name)} {GUESS}{number(before)} predicted, "
-                f"measured {number(after)}{change}"
+                f"measured {_changed(before, after)}"
             )
         case FrontRemeasured():
             before, after = event.before.value, event.after.value
-            change = f" ({after / before - 1:+.0%})" if before else ""
             _output.note(
-                f"trial {event.number}: {label(event.name)} {number(before)}, measured again {number(after)}{change}"
+                f"trial {event.number}: {label(event.name)} {number(before)}, measured again {_changed(before, after)}"
             )
         case Warned():
             _output.warn(event.message, event.hint)
@@ -125,3 +123,8 @@ def log(event: Event) -> bool:
         case _:
             return False
     return True
+
+
+def _changed(before: float, after: float) -> str:
+    """Return a figure as it is now, and by how much that is another than before."""
+    return number(after) + (f" ({after / before - 1:+.0%})" if before else "")

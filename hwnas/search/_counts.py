@@ -32,6 +32,11 @@ class LatencyCounts:
     predicted: int
     again: int
 
+    def to_json(self) -> dict[str, int]:
+        """Return the counts, and under `saved` how many measurements were not needed."""
+        counts = {name: getattr(self, name) for name in ("measured", "predicted", "again")}
+        return {**counts, "saved": self.predicted}
+
 
 def latency_counts(objectives: Sequence[Objective], trials: Sequence[Trial]) -> tuple[LatencyCounts, ...]:
     """Return the counts of each device that objectives are measured on, in the order of the objectives."""
