@@ -9,6 +9,9 @@ import pytest
 from hwnas.cli import _output
 from hwnas.cli._main import run
 
+#: A hundred samples of one process: for tests of a command, not of the figures.
+QUICK = ["--samples", "100", "--protocol", "processes=1", "--protocol", "reference=0", "--protocol", "warmup_s=0.05"]
+
 
 @dataclass(frozen=True)
 class Said:
@@ -48,6 +51,14 @@ def hwnas(capfd, environment, monkeypatch):
 
     yield call
     _output.forget_consoles()
+
+
+@pytest.fixture
+def network(tmp_path):
+    """A small network file that every runtime of ONNX files can run."""
+    from hwnas.network import reference_graph, write_onnx
+
+    return write_onnx(reference_graph(), tmp_path / "net.onnx").path
 
 
 @pytest.fixture

@@ -7,17 +7,8 @@ from onnx import TensorProto, helper
 from hwnas.cli._measure import share
 from hwnas.errors import ConfigError
 from hwnas.locks import DeviceLock
-from hwnas.network import reference_graph, write_onnx
 
-from .conftest import wait_until
-
-#: A hundred samples of one process: these tests are of the command, not of the figures.
-QUICK = ["--samples", "100", "--protocol", "processes=1", "--protocol", "reference=0", "--protocol", "warmup_s=0.05"]
-
-
-@pytest.fixture
-def network(tmp_path):
-    return write_onnx(reference_graph(), tmp_path / "net.onnx").path
+from .conftest import QUICK, wait_until
 
 
 @pytest.fixture

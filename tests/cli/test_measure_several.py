@@ -6,19 +6,14 @@ import threading
 import pytest
 
 from hwnas.device import DeviceRegistry
-from hwnas.network import reference_graph, write_onnx
 from tests.device.adb_daemon.daemon import LoopbackDevice
 from tests.device.adb_daemon.waiting import wait_until
 
+from .conftest import QUICK
+
 pytest_plugins = ["tests.device.adb_daemon.fixtures"]
 
-QUICK = ["--samples", "100", "--protocol", "processes=1", "--protocol", "reference=0", "--protocol", "warmup_s=0.05"]
 SLOW = ["--samples", "1000000", "--protocol", "budget_s=60", "--protocol", "processes=1", "--protocol", "reference=0"]
-
-
-@pytest.fixture
-def network(tmp_path):
-    return write_onnx(reference_graph(), tmp_path / "net.onnx").path
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def test_the_busiest_programs_are_named_and_ours_are_not(machine):
         (70, "child", os.getpid()),
     ):
         machine(f"proc/{pid}/stat", process(pid, name, parent, 10))
-    machine("proc/60/cmdline", "we\0-u\0/home/x/train.py\0--fast\0")
+    machine("proc/60/cmdline", "we\0-u\0code/train.py\0--fast\0")
     watch = HostWatch((0,), root=machine.root)
     time.sleep(0.05)
     machine("proc/60/stat", process(60, "we (ird) name", 1, 60))
