@@ -53,9 +53,11 @@ from hwnas.search._evolution import LocalSearchStrategy, Nsga2Strategy, RandomSt
 from hwnas.search._foresight import Foresight
 from hwnas.search._ledger import ProposalRecord
 from hwnas.search._networks import CommandNetworks, GraphNetworks, NetworkSource
+from hwnas.search._noise import Noise
 from hwnas.search._objective import Objective
 from hwnas.search._optimize import StudyResult, optimize
 from hwnas.search._presence import is_at_work
+from hwnas.search._replica_rows import Replica
 from hwnas.search._run import resume_study, run_study
 from hwnas.search._saas import SaasQnehviStrategy
 from hwnas.search._strategy import Proposals, SobolStrategy, Strategy
@@ -81,6 +83,7 @@ __all__ = [
     "MeasurementProgress",
     "Measurer",
     "NetworkSource",
+    "Noise",
     "Nsga2Strategy",
     "Objective",
     "OutcomeDiagnosis",
@@ -90,6 +93,7 @@ __all__ = [
     "Proposals",
     "Provenance",
     "RandomStrategy",
+    "Replica",
     "SaasQnehviStrategy",
     "SaasSettings",
     "SearchSettings",

@@ -84,6 +84,7 @@ class SearchSettings(_Table):
         workers: trainings at a time.
         attempts: how often a trial is tried before it stays failed.
         remeasure: whether the front is measured once more at the end.
+        replicas: how many further trainings, with other seeds, each member of the front gets when the search is over.
         latency: whether the figures of devices are `measured`, `predicted` (by `predictor`), or `auto`: measured where
             the predictor doubts or the front would change, predicted elsewhere. The front at the end is measured in
             any case.
@@ -101,6 +102,7 @@ class SearchSettings(_Table):
     workers: int = Field(default=1, ge=1, le=256)
     attempts: int = Field(default=2, ge=1)
     remeasure: bool = True
+    replicas: int = Field(default=0, ge=0, le=64)
     latency: Literal["measured", "predicted", "auto"] = "measured"
     predictor: str | None = None
     auto: AutoSettings = AutoSettings()

@@ -1,7 +1,8 @@
 """What a study has found so far: its front, the best trial within limits, and hypervolumes.
 
 Hypervolumes are volumes on the modelled scale, a logarithm for latencies: halving a latency counts the same everywhere.
-Only complete trials that keep to every limit count.
+Only complete trials that keep to every limit count. A trial that was trained several times counts by the means of its
+trainings (`Trial.mean`), so that one lucky seed does not hold a place.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def eligible(objectives: Sequence[Objective], trials: Sequence[Trial]) -> list[T
         trial
         for trial in trials
         if trial.state == TrialState.COMPLETE
-        and all(objective.feasible(trial.values[objective.name].value) for objective in objectives)
+        and all(objective.feasible(trial.mean(objective.name)) for objective in objectives)
     ]
     return sorted(found, key=lambda trial: (trial.ended_at or trial.created_at, trial.number))
 
@@ -36,7 +37,7 @@ def eligible(objectives: Sequence[Objective], trials: Sequence[Trial]) -> list[T
 def scores(objectives: Sequence[Objective], trials: Sequence[Trial]) -> Float[np.ndarray, "n m"]:
     """Return the trials' scores in the objectives that are optimised: the modelled scale, more is better."""
     optimised = [objective for objective in objectives if objective.optimize]
-    rows = [[objective.score(trial.values[objective.name].value) for objective in optimised] for trial in trials]
+    rows = [[objective.score(trial.mean(objective.name)) for objective in optimised] for trial in trials]
     return np.asarray(rows, dtype=np.float64).reshape(len(trials), len(optimised))
 
 
@@ -46,7 +47,7 @@ def pareto_front(objectives: Sequence[Objective], trials: Sequence[Trial]) -> li
     Y = scores(objectives, found)
     front = [trial for trial, keep in zip(found, non_dominated(Y), strict=True) if keep]
     first = next(objective for objective in objectives if objective.optimize)
-    return sorted(front, key=lambda trial: (-first.score(trial.values[first.name].value), trial.number))
+    return sorted(front, key=lambda trial: (-first.score(trial.mean(first.name)), trial.number))
 
 
 def best_under(objectives: Sequence[Objective], trials: Sequence[Trial], limits: Mapping[str, float]) -> Trial | None:
@@ -70,14 +71,11 @@ def best_under(objectives: Sequence[Objective], trials: Sequence[Trial], limits:
     within = [
         trial
         for trial in eligible(objectives, trials)
-        if all(
-            by_name[name].sign * trial.values[name].value >= by_name[name].sign * limit
-            for name, limit in limits.items()
-        )
+        if all(by_name[name].sign * trial.mean(name) >= by_name[name].sign * limit for name, limit in limits.items())
     ]
     return max(
         within,
-        key=lambda trial: tuple(objective.score(trial.values[objective.name].value) for objective in free),
+        key=lambda trial: tuple(objective.score(trial.mean(objective.name)) for objective in free),
         default=None,
     )
 

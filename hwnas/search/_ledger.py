@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from hwnas.errors import StudyError
 from hwnas.search._change import Change, note_move
 from hwnas.search._owner import Owner, is_lost
+from hwnas.search._replica_rows import replica_values
 from hwnas.search._trial import Provenance, Trial, TrialState, Value
 from hwnas.space import Architecture
 from hwnas.store import schema
@@ -290,9 +291,10 @@ class Ledger:
         for row in connection.execute(told):
             value = Value(row.value, row.sigma, Provenance(row.provenance), row.trace_id)
             values.setdefault(row.trial_id, {})[row.name] = value
-        return [self._read(row, values.get(row.id, {})) for row in connection.execute(query)]
+        replicas = replica_values(connection, self._study_id)
+        return [self._read(row, values.get(row.id, {}), replicas.get(row.id, ())) for row in connection.execute(query)]
 
-    def _read(self, row: sa.Row[Any], values: Mapping[str, Value]) -> Trial:
+    def _read(self, row: sa.Row[Any], values: Mapping[str, Value], replicas: tuple[Mapping[str, Value], ...]) -> Trial:
         return Trial(
             number=row.number,
             architecture=Architecture(*self._space, row[_VALUES]),
@@ -303,6 +305,7 @@ class Ledger:
             values={name: value for name, value in values.items() if ":" not in name},
             again=_marked(values, _AGAIN),
             foretold=_marked(values, _FORETOLD),
+            replicas=replicas,
             attempts=row.attempts,
             error=row.error,
             owner=row.owner,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hwnas.workspace import Workspace
 
 #: What may differ between a study and its file when it goes on: how much is tried, and how many at a time.
-_MAY_DIFFER = ("search.trials", "search.workers")
+_MAY_DIFFER = ("search.trials", "search.workers", "search.replicas")
 
 
 def run_study(
@@ -238,7 +238,7 @@ def _same_study(store: Store, config: StudyConfig, space: SearchSpace, source: P
             f"there is a study {name!r} already, and it differs from {source} in {', '.join(differ)}", hint
         )
     study = Study.load(store, name, space)
-    study.resize(trials=config.search.trials, workers=config.search.workers)
+    study.resize(trials=config.search.trials, workers=config.search.workers, replicas=config.search.replicas)
     return study
 
 

@@ -14,15 +14,17 @@ from hwnas.search._config import SearchSettings
 from hwnas.search._events import BatchProposed, Listener, Warned, ignore
 from hwnas.search._ledger import Ledger
 from hwnas.search._objective import Objective, check_objectives
-from hwnas.search._reader import StudyReader
+from hwnas.search._replica_rows import ReplicaRows
+from hwnas.search._replicas import StudyReplicas
 from hwnas.search._strategy import Proposals, SobolStrategy, Strategy, strategy_from_settings
-from hwnas.search._trial import Trial, Value
+from hwnas.search._told import checked_values, number_of
 from hwnas.store import schema
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Mapping, Sequence
 
+    from hwnas.search._trial import Trial, Value
     from hwnas.space import Architecture, SearchSpace
     from hwnas.store import Store
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 _FORMAT = 1
 
 
-class Study(StudyReader):
+class Study(StudyReplicas):
     """Ask for architectures, tell what they are like, and read the front.
 
     All state is in the store: two `Study` objects of one name, in one process or in several, are the same study.
@@ -57,6 +59,7 @@ class Study(StudyReader):
         self.source: str | None = row.source
         self.strategy: Strategy = strategy_from_settings(self.settings)
         self._ledger = Ledger(store, row.id, (space.name, space.version))
+        self._replica_rows = ReplicaRows(store, row.id)
 
     # its beginning and its end
 
@@ -153,13 +156,16 @@ class Study(StudyReader):
         if result.rowcount == 0:
             raise StudyNotFoundError(f"no study {name!r}{closest(name, Study.names(store))}", "nothing was removed")
 
-    def resize(self, *, trials: int | None = None, workers: int | None = None) -> None:
-        """Change how many trials the study is to have, or how many trainings run at a time; nothing else may change.
+    def resize(self, *, trials: int | None = None, workers: int | None = None, replicas: int | None = None) -> None:
+        """Change how many trials the study is to have, how many trainings run at a time, or how many replicas it wants.
+
+        Nothing else of it may change.
 
         Raises:
             ConfigError: a number that cannot be.
         """
-        changes = {key: value for key, value in (("trials", trials), ("workers", workers)) if value is not None}
+        given = {"trials": trials, "workers": workers, "replicas": replicas}
+        changes = {key: value for key, value in given.items() if value is not None}
         settings = validate({**self.settings.model_dump(), **changes}, SearchSettings, source=f"study {self.name!r}")
         with self.store.begin() as connection:
             where = schema.study.c.name == self.name
@@ -242,7 +248,7 @@ class Study(StudyReader):
         Raises:
             IllegalMoveError: it is not proposed; of two that start it at once, one gets this.
         """
-        return self._ledger.start(_number(trial))
+        return self._ledger.start(number_of(trial))
 
     def record(self, trial: Trial | int, values: Mapping[str, float | Value]) -> Trial:
         """Keep some values of a trial that is proposed or running, such as its latency before it is trained.
@@ -253,7 +259,7 @@ class Study(StudyReader):
             StudyError: a value that is not finite, that the objective cannot have, or that was told already; or the
                 trial is over.
         """
-        return self._ledger.record(_number(trial), self._checked(trial, values))
+        return self._ledger.record(number_of(trial), self._checked(trial, values))
 
     def tell(self, trial: Trial | int, values: Mapping[str, float | Value] | None = None) -> Trial:
         """Keep the last values of a trial and move it to complete.
@@ -266,7 +272,7 @@ class Study(StudyReader):
             StudyError: as for `record`, or an objective has no value; nothing is kept then.
         """
         required = [objective.name for objective in self.objectives]
-        return self._ledger.complete(_number(trial), self._checked(trial, values or {}), required)
+        return self._ledger.complete(number_of(trial), self._checked(trial, values or {}), required)
 
     def fail(self, trial: Trial | int, error: BaseException | str) -> Trial:
         """Move a trial to failed, with the reason, and back to proposed where it has attempts left.
@@ -276,19 +282,19 @@ class Study(StudyReader):
         Raises:
             IllegalMoveError: the trial is over.
         """
-        return self._ledger.fail(_number(trial), str(error) or repr(error), self.settings.attempts)
+        return self._ledger.fail(number_of(trial), str(error) or repr(error), self.settings.attempts)
 
     def retry(self, trial: Trial | int) -> Trial:
         """Put a failed trial back to proposed, its attempts forgotten; see `fail` for the errors."""
-        return self._ledger.retry(_number(trial))
+        return self._ledger.retry(number_of(trial))
 
     def abandon(self, trial: Trial | int, reason: str) -> Trial:
         """Give a trial up for good; it is never tried again, and never proposed again. See `fail` for the errors."""
-        return self._ledger.abandon(_number(trial), reason)
+        return self._ledger.abandon(number_of(trial), reason)
 
     def release(self, trial: Trial | int) -> Trial:
         """Hand a proposed or running trial back, its attempt not counted; see `fail` for the errors."""
-        return self._ledger.release(_number(trial))
+        return self._ledger.release(number_of(trial))
 
     def reset_stale(self, *, everywhere: bool = False) -> list[Trial]:
         """Hand back the trials that dead processes hold, running or not, and return them; `ask` does so by itself.
@@ -301,7 +307,7 @@ class Study(StudyReader):
 
     def record_again(self, trial: Trial | int, values: Mapping[str, float | Value]) -> Trial:
         """Keep the values of a second measurement of a complete trial beside the first; see `Trial.again`."""
-        return self._ledger.record(_number(trial), self._checked(trial, values), again=True)
+        return self._ledger.record(number_of(trial), self._checked(trial, values), again=True)
 
     def revise(self, values: Mapping[int, Mapping[str, Value]]) -> None:
         """Replace predictions by better ones, or by measurements, of several trials at once; in one transaction.
@@ -319,26 +325,4 @@ class Study(StudyReader):
             self._ledger.revise({number: self._checked(number, told) for number, told in values.items()})
 
     def _checked(self, trial: Trial | int, values: Mapping[str, float | Value]) -> dict[str, Value]:
-        by_name = {objective.name: objective for objective in self.objectives}
-        checked = {}
-        for name, given in values.items():
-            where = f"trial {_number(trial)}, {name}"
-            if ":" in name:
-                raise StudyError(f"{where}: a name has no ':'", "rename the metric")
-            try:
-                value = given if isinstance(given, Value) else Value(float(given))
-            except StudyError as exc:
-                raise StudyError(f"{where}: {exc.message}", exc.hint) from exc
-            except (TypeError, ValueError) as exc:
-                raise StudyError(f"{where}: {given!r} is not a number", "tell a number or a Value") from exc
-            if name in by_name and not by_name[name].admits(value.value):
-                raise StudyError(
-                    f"{where}: {value.value:g} is not positive, and it is modelled as a logarithm",
-                    "check the value, or give the objective log = false",
-                )
-            checked[name] = value
-        return checked
-
-
-def _number(trial: Trial | int) -> int:
-    return trial if isinstance(trial, int) else trial.number
+        return checked_values(self.objectives, trial, values)

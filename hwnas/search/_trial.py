@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from hwnas.search._noise import Noise
     from hwnas.space import Architecture
 
 
@@ -123,6 +124,7 @@ class Trial:
         values: what is known so far, by name; objectives, and whatever else the training reported.
         again: values of a second measurement, made when the search was over and the trial was on the front.
         foretold: what was predicted of values that were measured since, by name.
+        replicas: what further trainings with other seeds gave, one mapping each; `values` stays what was told first.
         attempts: how often it was started, without the starts that were interrupted.
         error: why it failed the last time.
         owner: who runs it: `host:pid:start` of the process.
@@ -143,12 +145,14 @@ class Trial:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     foretold: Mapping[str, Value] = field(default_factory=dict)
+    replicas: tuple[Mapping[str, Value], ...] = ()
 
     def __post_init__(self) -> None:
         """Make the mappings read-only."""
         object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
         object.__setattr__(self, "again", MappingProxyType(dict(self.again)))
         object.__setattr__(self, "foretold", MappingProxyType(dict(self.foretold)))
+        object.__setattr__(self, "replicas", tuple(MappingProxyType(dict(values)) for values in self.replicas))
 
     @property
     def id(self) -> str:
@@ -161,6 +165,28 @@ class Trial:
         from hwnas.search._owner import is_lost
 
         return not is_lost(self.owner)
+
+    def trainings(self, name: str) -> int:
+        """Return how many values of a figure are known: the first, and one of each further training that gave it."""
+        return (name in self.values) + sum(name in replica for replica in self.replicas)
+
+    def mean(self, name: str) -> float:
+        """Return a figure as the front counts it: its mean over all trainings; what was told, where there was one."""
+        if not self.replicas:
+            return self.values[name].value
+        return self.best_estimate(name).value if self.trainings(name) > 1 else self.values[name].value
+
+    def best_estimate(self, name: str, noise: Noise | None = None) -> Value:
+        """Return the best estimate of a figure, with its standard error, from all trainings or both measurements.
+
+        Args:
+            name: the figure's; it must be known.
+            noise: between trainings, as `Study.noise` has it. Without it, the spread of the trial's own trainings tells
+                the standard error, and few of them tell it badly; `Study.best_estimate` gives it.
+        """
+        from hwnas.search._noise import best_estimate
+
+        return best_estimate(self, name, noise)
 
     @property
     def duration_s(self) -> float | None:

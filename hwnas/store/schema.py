@@ -123,6 +123,33 @@ trial_value = sa.Table(
     sa.Column("trace_id", sa.ForeignKey("trace.id", ondelete="SET NULL")),
 )
 
+#: A further training of a complete trial, with another seed. `number` counts from 1; it has an `owner` while it runs,
+#: and an `error` where it failed. One that was interrupted leaves no row.
+trial_replica = sa.Table(
+    "trial_replica",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("trial_id", sa.ForeignKey("trial.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("seed", sa.BigInteger),
+    sa.Column("owner", sa.String(200)),
+    sa.Column("error", sa.Text),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("ended_at", UtcDateTime),
+    sa.UniqueConstraint("trial_id", "number"),
+)
+
+#: What a further training gave, one row a metric.
+trial_replica_value = sa.Table(
+    "trial_replica_value",
+    metadata,
+    sa.Column("replica_id", sa.ForeignKey("trial_replica.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("value", sa.Float, nullable=False),
+    sa.Column("sigma", sa.Float),
+    sa.Column("provenance", sa.String(20), nullable=False),
+)
+
 #: Every move of a trial from state to state.
 trial_move = sa.Table(
     "trial_move",
