@@ -9,7 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from hwnas._toml import load_toml, validate
 from hwnas.errors import ConfigError
 from hwnas.evaluation import EvaluationConfig  # noqa: TC001  pydantic reads the annotations
-from hwnas.search._objective import DEVICE_METRICS, NETWORK_METRICS, Direction, Objective, Source, check_objectives
+from hwnas.search._objective import (
+    BASELINE,
+    DEVICE_METRICS,
+    NETWORK_METRICS,
+    Direction,
+    Objective,
+    Reference,
+    Source,
+    check_objectives,
+)
 from hwnas.space import SpaceConfig  # noqa: TC001  as above
 
 if TYPE_CHECKING:
@@ -81,6 +90,8 @@ class SearchSettings(_Table):
         start: how many of them are space-filling (Sobol) before the strategy takes over.
         seed: everything random in the search derives from it and the number of the batch.
         strategy: `saas-qnehvi`; `saas-map`, the same with `fit = "map"`; `nsga2`, `local-search`, `random` or `sobol`.
+        fronts: where several devices are targets, whether each has a front of its own, `device`, or all objectives
+            together have one, `joint`: what the search improves, and measures once more at the end.
         workers: trainings at a time.
         attempts: how often a trial is tried before it stays failed.
         remeasure: whether the front is measured once more at the end.
@@ -99,6 +110,7 @@ class SearchSettings(_Table):
     start: int = Field(default=16, ge=0)
     seed: int = Field(default=0, ge=0)
     strategy: Literal["saas-qnehvi", "saas-map", "nsga2", "local-search", "random", "sobol"] = "saas-qnehvi"
+    fronts: Literal["device", "joint"] = "device"
     workers: int = Field(default=1, ge=1, le=256)
     attempts: int = Field(default=2, ge=1)
     remeasure: bool = True
@@ -148,7 +160,7 @@ class ObjectiveSettings(_Table):
     source: Source | None = None
     device: str | None = None
     limit: float | None = None
-    reference: float | None = None
+    reference: Reference | None = None
     log: bool | None = None
     optimize: bool = True
 
@@ -166,6 +178,16 @@ class ObjectiveSettings(_Table):
         return Objective(self.name, direction, source, self.device, self.limit, self.reference, self.log, self.optimize)
 
 
+class BaselineSettings(_Table):
+    """`[baseline]`: the configuration that a study is compared with, such as the production model.
+
+    Attributes:
+        values: one for each parameter that is active in it.
+    """
+
+    values: dict[str, bool | int | float | str]
+
+
 class StudyConfig(_Table):
     """A whole study file.
 
@@ -175,6 +197,7 @@ class StudyConfig(_Table):
         network: how a network file is had; `None`: the space's own graph.
         evaluation: how an architecture is trained; `None` where no objective comes from a training.
         objectives: what is to be improved, and within which limits.
+        baseline: the configuration that all are compared with; it is tried first.
     """
 
     search: SearchSettings
@@ -182,6 +205,7 @@ class StudyConfig(_Table):
     network: NetworkSettings | None = None
     evaluation: EvaluationConfig | None = None
     objectives: tuple[ObjectiveSettings, ...] = Field(min_length=1)
+    baseline: BaselineSettings | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -190,6 +214,9 @@ class StudyConfig(_Table):
             check_objectives(objectives)
         except ConfigError as exc:
             raise ValueError(f"{exc.message}: {exc.hint}") from exc
+        asking = [objective.name for objective in objectives if objective.reference == BASELINE]
+        if asking and self.baseline is None:
+            raise ValueError(f"the reference of {asking[0]!r} is the baseline, and there is no [baseline.values]")
         if self.search.latency != "measured" and all(objective.device is None for objective in objectives):
             raise ValueError(f'latency = "{self.search.latency}", and no objective is measured on a device')
         reported = [objective.name for objective in objectives if objective.source == "evaluation"]

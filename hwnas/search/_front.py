@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwnas.errors import StudyError
+from hwnas.search._objective import BASELINE
 from hwnas.search._pareto import hypervolume, infer_reference, non_dominated
 from hwnas.search._trial import Trial, TrialState
 
@@ -80,6 +81,27 @@ def best_under(objectives: Sequence[Objective], trials: Sequence[Trial], limits:
     )
 
 
+def baseline_trial(trials: Sequence[Trial]) -> Trial | None:
+    """Return the trial of the configuration that the study is compared with; `None` where it has none yet."""
+    return next((trial for trial in trials if trial.origin == BASELINE), None)
+
+
+def given_references(objectives: Sequence[Objective], trials: Sequence[Trial]) -> dict[str, float]:
+    """Return the references that are not to be inferred, by objective name.
+
+    One that is the baseline's is the figure that the baseline has; until it has one, there is none.
+    """
+    baseline = baseline_trial(trials)
+    given = {}
+    for objective in objectives:
+        if isinstance(objective.reference, str):
+            if baseline is not None and objective.name in baseline.values:
+                given[objective.name] = baseline.mean(objective.name)
+        elif objective.reference is not None:
+            given[objective.name] = objective.reference
+    return given
+
+
 def reference_values(objectives: Sequence[Objective], trials: Sequence[Trial]) -> dict[str, float] | None:
     """Return the reference point by objective name, in the objectives' own units; `None` while nothing tells it.
 
@@ -87,7 +109,7 @@ def reference_values(objectives: Sequence[Objective], trials: Sequence[Trial]) -
     `infer_reference`, so they move as the search goes on.
     """
     optimised = [objective for objective in objectives if objective.optimize]
-    given = {objective.name: objective.reference for objective in optimised if objective.reference is not None}
+    given = given_references(optimised, trials)
     if len(given) == len(optimised):
         return given
     found = eligible(objectives, trials)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from hwnas.errors import ConfigError
 
 Direction = Literal["maximize", "minimize"]
 Source = Literal["evaluation", "device", "network"]
+#: As a reference, and as the origin of a trial: the configuration that a study is compared with.
+BASELINE: Final = "baseline"
+Reference = float | Literal["baseline"]
 
 #: Figures that a measurement on a device gives.
 DEVICE_METRICS = ("p50_ms", "p90_ms", "p99_ms", "peak_memory_mb", "peak_memory_bytes", "energy_mj")
@@ -42,7 +45,7 @@ class Objective:
     source: Source = "evaluation"
     device: str | None = None
     limit: float | None = None
-    reference: float | None = None
+    reference: Reference | None = None
     log: bool | None = None
     optimize: bool = True
 
@@ -67,7 +70,9 @@ class Objective:
         if not self.optimize and self.limit is None:
             raise ConfigError(f"{where}: neither optimised nor limited", "give it a limit, or drop it")
         for field, value in (("limit", self.limit), ("reference", self.reference)):
-            if value is not None and not self.admits(value):
+            if value is None or (field == "reference" and value == BASELINE):
+                continue
+            if isinstance(value, str) or not self.admits(value):
                 positive = " and positive, for it is modelled as a logarithm" if self.log else ""
                 raise ConfigError(f"{where}: {field} {value} is not finite{positive}", "give a number that it can have")
 

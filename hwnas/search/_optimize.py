@@ -211,13 +211,13 @@ def _forward(reporter: Reporter, device: str) -> Callable[[object], None]:
 
 
 def _remeasure(study: Study, tools: Tools, reporter: Reporter, stop: threading.Event) -> None:
-    """Measure the front once more, what was not yet.
+    """Measure the members of all fronts once more, what was not yet.
 
     A member whose figure was predicted before it was measured has two independent ones already.
     """
     for device in devices_of(study.objectives):
         wanted = [objective for objective in study.objectives if objective.device == device]
-        front = [trial for trial in study.pareto_front() if any(is_unconfirmed(trial, o) for o in wanted)]
+        front = [trial for trial in study.winners() if any(is_unconfirmed(trial, o) for o in wanted)]
         if not front or tools.measurer is None or tools.networks is None:
             continue
         reporter.say(PhaseStarted("remeasure", front[-1].batch, tuple(trial.number for trial in front), device))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwnas.search import _front
+from hwnas.search import _front, _targets
 from hwnas.search._counts import latency_counts
 from hwnas.search._trial import TrialState
 
@@ -69,6 +69,28 @@ class StudyReader:
         """Return the complete trials within all limits that no other dominates, best in the first objective first."""
         return _front.pareto_front(self.objectives, self.trials())
 
+    def fronts(self) -> dict[str, list[Trial]]:
+        """Return one front a device, by its name: in the objectives of no device and those of this one.
+
+        A device counts where an objective of it is optimised. With one device or none there is one front, the same as
+        `pareto_front`; without a device its name is empty. A limit on one device keeps nothing off another's front.
+        """
+        return _targets.fronts(self.objectives, self.trials())
+
+    def winners(self) -> list[Trial]:
+        """Return the members of all devices' fronts, each once; those of the joint front where `fronts = "joint"`.
+
+        They are what is measured once more when the search is over.
+        """
+        return _targets.winners(self.objectives, self.trials(), joint=self.settings.fronts == "joint")
+
+    def baseline(self) -> Trial | None:
+        """Return the trial of the configuration that the study is compared with.
+
+        `None` where the study has none, or was not asked yet: it is the first that `ask` gives.
+        """
+        return _front.baseline_trial(self.trials())
+
     def latency_counts(self) -> tuple[LatencyCounts, ...]:
         """Return how many networks were measured, and how many predicted, by device."""
         return latency_counts(self.objectives, self._ledger.trials())
@@ -99,3 +121,7 @@ class StudyReader:
                 with one of another study.
         """
         return _front.hypervolume_history(self.objectives, self.trials(), reference)
+
+    def hypervolume_histories(self, reference: Mapping[str, float] | None = None) -> dict[str, Float[np.ndarray, " k"]]:
+        """Return by device the hypervolume of its front after each complete trial; see `fronts`."""
+        return _targets.hypervolume_histories(self.objectives, self.trials(), reference)

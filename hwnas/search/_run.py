@@ -15,6 +15,7 @@ from hwnas.search._optimize import StudyResult, is_unconfirmed, optimize
 from hwnas.search._presence import at_work, is_at_work
 from hwnas.search._settle import is_unsettled
 from hwnas.search._study import Study
+from hwnas.search._targets import check_baseline
 from hwnas.space import space_from_config
 from hwnas.store import Store
 
@@ -70,7 +71,7 @@ def run_study(
         if again and name in Study.names(store):
             _check_idle(Study.load(store, name), workspace.searches / name)
             Study.remove(store, name)
-        tools = _Tools(config, source.parent, space, workspace, store)
+        tools = _Tools(config, source, space, workspace, store)
         study = None
         if name not in Study.names(store):
             with suppress(StudyError):  # another process makes it at this moment
@@ -79,6 +80,7 @@ def run_study(
                     config.search,
                     space,
                     config.resolved_objectives(),
+                    baseline=tools.baseline,
                     file=config.model_dump(mode="json", exclude_unset=True),
                     source=str(source),
                 )
@@ -119,13 +121,15 @@ def resume_study(
             )
         space = space_from_config(config.space, base)
         study = Study.load(store, name, space)
-        return _Tools(config, base, space, workspace, store).run(study, on_event, stop)
+        return _Tools(config, Path(found.source), space, workspace, store).run(study, on_event, stop)
 
 
 class _Tools:
     """What a study file names, looked up and checked."""
 
-    def __init__(self, config: StudyConfig, base: Path, space: SearchSpace, workspace: Workspace, store: Store) -> None:
+    def __init__(
+        self, config: StudyConfig, source: Path, space: SearchSpace, workspace: Workspace, store: Store
+    ) -> None:
         """Look everything up.
 
         Raises:
@@ -133,7 +137,10 @@ class _Tools:
         """
         from hwnas.locks import MachineTurns
 
+        base = source.parent
         self._objectives = config.resolved_objectives()
+        values = None if config.baseline is None else config.baseline.values
+        self.baseline = check_baseline(space, self._objectives, values, f"{source}, [baseline.values]")
         self._config = config
         self._folder = workspace.searches / config.search.name
         self._turns = MachineTurns()
@@ -272,7 +279,7 @@ def _wants_remeasuring(study: Study) -> bool:
     measured = [objective for objective in study.objectives if objective.device is not None]
     return is_unsettled(study) or (
         study.settings.remeasure
-        and any(is_unconfirmed(trial, objective) for trial in study.pareto_front() for objective in measured)
+        and any(is_unconfirmed(trial, objective) for trial in study.winners() for objective in measured)
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from hwnas.errors import StoppedError
 from hwnas.search._config import SaasSettings
 from hwnas.search._data import OutcomeData, complete_trials, most_telling, outcome_data, pending_trials
-from hwnas.search._front import eligible, pareto_front, scores
+from hwnas.search._front import eligible, given_references, pareto_front, scores
 from hwnas.search._pareto import infer_reference
 from hwnas.search._strategy import Proposals, SobolStrategy
 
@@ -238,7 +238,8 @@ def _reference(objectives: Sequence[Objective], trials: Sequence[Trial]) -> dict
     found = eligible(objectives, trials)
     Y = scores(objectives, found or complete_trials(trials))
     inferred = infer_reference(Y)
-    given = np.array([math.nan if o.reference is None else o.score(o.reference) for o in optimised])
+    references = given_references(optimised, trials)
+    given = np.array([o.score(references[o.name]) if o.name in references else math.nan for o in optimised])
     point = np.where(np.isnan(given), inferred, given)
     if not found or not (point < Y).all(axis=1).any():
         point = inferred

@@ -16,6 +16,7 @@ from hwnas.search._batch import devices_of, measured_values, task_of
 from hwnas.search._events import LatencySettled, MeasurementProgress, PhaseStarted, Warned
 from hwnas.search._foresight import is_predicted
 from hwnas.search._stakes import stakes
+from hwnas.search._targets import targets
 from hwnas.search._trial import TrialState
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Settler:
         while True:
             if foresight is not None and foresight.measures:
                 self._predict_anew(foresight)
-            members = self._study.pareto_front()
+            members = self._study.winners()
             numbers = [t.number for t in members if self._guessed(t) and t.number not in self._lost]
             if not numbers and foresight is not None and foresight.measures:
                 numbers = self._at_stake(foresight)
@@ -79,12 +80,18 @@ class Settler:
         trials = self._study.trials()
         room = min((foresight.budget(trials, device) for device in devices_of(self._study.objectives)), default=0)
         least = self._study.settings.auto.front
-        found = [
-            number
-            for number, share in stakes(self._study.objectives, trials).items()
-            if share > least and number not in self._lost
-        ]
+        found = [number for number, share in self._stakes(trials).items() if share > least and number not in self._lost]
         return found[: min(room, _AT_ONCE)]
+
+    def _stakes(self, trials: Sequence[Trial]) -> dict[int, float]:
+        """Return what share of a front hangs on each trial's predictions: of the front where that is most."""
+        joint = self._study.settings.fronts == "joint"
+        own = [self._study.objectives] if joint else targets(self._study.objectives).values()
+        found: dict[int, float] = {}
+        for objectives in own:
+            for number, share in stakes(objectives, trials).items():
+                found[number] = max(share, found.get(number, 0.0))
+        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
     def _predict_anew(self, foresight: Foresight) -> None:
         """Replace the predictions by those of the predictor as it is now."""
@@ -149,5 +156,5 @@ class Settler:
 
 
 def is_unsettled(study: Study) -> bool:
-    """Whether a member of the study's front has a figure that was only predicted."""
-    return any(is_predicted(trial, objective) for trial in study.pareto_front() for objective in study.objectives)
+    """Whether a member of one of the study's fronts has a figure that was only predicted."""
+    return any(is_predicted(trial, objective) for trial in study.winners() for objective in study.objectives)

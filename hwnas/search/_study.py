@@ -13,10 +13,11 @@ from hwnas.errors import ConfigError, StudyError, StudyNotFoundError
 from hwnas.search._config import SearchSettings
 from hwnas.search._events import BatchProposed, Listener, Warned, ignore
 from hwnas.search._ledger import Ledger
-from hwnas.search._objective import Objective, check_objectives
+from hwnas.search._objective import BASELINE, Objective, check_objectives
 from hwnas.search._replica_rows import ReplicaRows
 from hwnas.search._replicas import StudyReplicas
 from hwnas.search._strategy import Proposals, SobolStrategy, Strategy, strategy_from_settings
+from hwnas.search._targets import check_baseline
 from hwnas.search._told import checked_values, number_of
 from hwnas.store import schema
 
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from hwnas.space import Architecture, SearchSpace
     from hwnas.store import Store
 
-#: The format of `study.config`. 1: search, space, objectives, and the whole file where the study came from one.
+#: The format of `study.config`. 1: search, space, objectives, the whole file where the study came from one, and since
+#: studies have one, the baseline's values.
 _FORMAT = 1
 
 
@@ -46,6 +48,7 @@ class Study(StudyReplicas):
         file: the whole study file, as data, where it came from one.
         source: the path of that file.
         strategy: what proposes once the start is over.
+        reference_architecture: what the study is compared with; `baseline()` is its trial.
     """
 
     def __init__(self, store: Store, row: sa.Row[Any], space: SearchSpace) -> None:
@@ -58,6 +61,9 @@ class Study(StudyReplicas):
         self.file: Mapping[str, Any] | None = row.config["file"]
         self.source: str | None = row.source
         self.strategy: Strategy = strategy_from_settings(self.settings)
+        self.reference_architecture = check_baseline(
+            space, self.objectives, row.config.get(BASELINE), f"study {row.name!r}"
+        )
         self._ledger = Ledger(store, row.id, (space.name, space.version))
         self._replica_rows = ReplicaRows(store, row.id)
 
@@ -71,6 +77,7 @@ class Study(StudyReplicas):
         space: SearchSpace,
         objectives: Sequence[Objective],
         *,
+        baseline: Architecture | None = None,
         file: Mapping[str, Any] | None = None,
         source: str | None = None,
     ) -> Study:
@@ -81,19 +88,23 @@ class Study(StudyReplicas):
             settings: its name, size and method.
             space: what is searched.
             objectives: what is to be improved; at least one.
+            baseline: what the others are compared with, such as the production model: the first that `ask` gives.
             file: the study file as JSON data, and `source` its path, where it comes from one.
             source: see `file`.
 
         Raises:
             StudyError: there is one of that name.
-            ConfigError: the objectives do not go together.
+            ConfigError: the objectives do not go together, or the baseline is none of the space.
         """
         check_objectives(tuple(objectives))
+        values = None if baseline is None else dict(baseline.values)
+        check_baseline(space, objectives, values, f"study {settings.name!r}")
         config = {
             "format": _FORMAT,
             "search": settings.model_dump(mode="json"),
             "space": space.to_json(),
             "objectives": [objective.to_json() for objective in objectives],
+            BASELINE: values,
             "file": file,
         }
         row = {"name": settings.name, "created_at": datetime.now(UTC), "config": config, "source": source}
@@ -183,7 +194,8 @@ class Study(StudyReplicas):
 
         Trials that were interrupted, or put back after a failure, come first, and alone: new ones are proposed when
         none is left, as if nothing had happened. No two callers get the same trial. The list is shorter than `n` at the
-        end of the start phase and near the end of the study, and empty when the study has all its trials.
+        end of the start phase and near the end of the study, and empty when the study has all its trials. A baseline
+        comes first, and alone.
 
         The study's own seed and the number of the batch fix what is proposed, given what is known of the trials.
 
@@ -223,6 +235,9 @@ class Study(StudyReplicas):
         return held
 
     def _propose(self, trials: list[Trial], n: int, batch: int, cancelled: threading.Event | None) -> Proposals:
+        first = self.reference_architecture
+        if first is not None and all(trial.id != first.id for trial in trials):
+            return Proposals((first,), BASELINE)
         seed = self.settings.seed
         rng = np.random.default_rng(np.random.SeedSequence([seed, batch]))
         left = self.settings.start - len(trials)

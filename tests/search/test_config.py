@@ -63,6 +63,16 @@ def test_a_whole_file_is_read_and_what_is_left_out_filled_in(load):
     assert (size.source, size.direction, size.optimize) == ("network", "minimize", False)
 
 
+def test_a_baseline_is_one_value_a_parameter(load):
+    assert load().baseline is None
+    table = "\n[baseline.values]\nwidth = 16\n"
+    config = load(("[evaluation]", f"{table}[evaluation]"), ("reference = 0.5", 'reference = "baseline"'))
+    assert config.baseline.values == {"width": 16}
+    assert config.resolved_objectives()[0].reference == "baseline"
+    with pytest.raises(ConfigError, match=r"baseline\.width: unknown field"):
+        load(("[evaluation]", "[baseline]\nwidth = 16\n[evaluation]"))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -77,6 +87,9 @@ def test_a_whole_file_is_read_and_what_is_left_out_filled_in(load):
         ("optimize = false", 'name2 = "x"', r"objectives.2.name2: unknown field"),
         ('name = "size_bytes"', 'name = "accuracy"\ndirection = "maximize"', "two objectives are called 'accuracy'"),
         ("reference = 0.5", "reference = inf", "reference inf is not finite"),
+        ("reference = 0.5", 'reference = "baseline"', "'accuracy' is the baseline, and there is no .baseline.values."),
+        ("reference = 0.5", 'reference = "worst"', "objectives.0.reference"),
+        ("trials = 96", 'fronts = "all"', "search.fronts: .*'device' or 'joint'"),
         ('[evaluation]\ncommand = "python train.py --width {width}"', "", "there is no .evaluation."),
         ('name = "accuracy"\ndirection = "maximize"\nreference = 0.5', 'name = "params"', "no objective reads what it"),
     ],

@@ -298,6 +298,28 @@ def test_several_devices_are_measured_and_trained_for_once(make_study, tools):
     assert study.trial(0).values.keys() >= {"p99_ms@phone", "p99_ms@watch"}
 
 
+def test_the_members_of_every_devices_front_are_measured_again_on_all(make_study, tools):
+    """The watch is fast where the phone is slow, so the two fronts differ."""
+
+    class Opposed(Measurer):
+        def one(self, device, network, architecture, again):
+            found = super().one(device, network, architecture, again)
+            return Measured(1.0 / found.p99_ms) if device == "watch" else found
+
+    objectives = [
+        Objective("accuracy", "maximize"),
+        *(Objective(f"p99_ms@{device}", "minimize", "device", device) for device in ("phone", "watch")),
+    ]
+    study, tooled = make_study(objectives=objectives), tools()
+    tooled["measurer"] = Opposed(tooled["measurer"].truth)
+    optimize(study, **tooled)
+    fronts = {device: {trial.id for trial in front} for device, front in study.fronts().items()}
+    assert fronts["phone"] != fronts["watch"]
+    again = {device: set(ids) for device, ids, again in tooled["measurer"].calls if again}
+    assert again == dict.fromkeys(("phone", "watch"), fronts["phone"] | fronts["watch"])
+    assert len(fronts["phone"] | fronts["watch"]) < 8
+
+
 def test_what_objectives_need_is_asked_for(study, tools):
     tooled = tools()
     for missing, said in [

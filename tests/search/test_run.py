@@ -111,6 +111,45 @@ def test_a_longer_file_goes_on(project, workspace):
     assert trained(project) == list(range(14))
 
 
+BASELINE = "\n[baseline.values]\nwidth = 321\n"
+
+
+def test_the_baseline_is_tried_first_and_the_start_is_as_without(project, workspace, store):
+    run(project, workspace)
+    without = [trial.id for trial in Study.load(store, "widths").trials()]
+    edit(project, ('name = "widths"', 'name = "compared"'), ("[evaluation]", BASELINE + "[evaluation]"))
+    run(project, workspace)
+    study = Study.load(store, "compared")
+    first, *others = study.trials()
+    assert (first.number, first.origin, first.architecture["width"]) == (0, "baseline", 321)
+    assert study.baseline() == first
+    assert [trial.id for trial in others] == without[:11]
+    assert resume_study("compared", workspace).finished
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("width = 1001", "search.toml, .baseline.values.: the baseline is none of the space: .*width.*1001"),
+        ("with = 8", "the baseline is none of the space: .*with"),
+        ("", "the baseline is none of the space: .*width"),
+    ],
+)
+def test_a_baseline_of_another_space_is_refused_before_anything_is_kept(project, workspace, store, line, said):
+    edit(project, ("[evaluation]", f"[baseline.values]\n{line}\n[evaluation]"))
+    with pytest.raises(ConfigError, match=said):
+        run(project, workspace)
+    assert Study.names(store) == []
+
+
+def test_another_baseline_is_another_study(project, workspace):
+    edit(project, ("[evaluation]", BASELINE + "[evaluation]"))
+    run(project, workspace)
+    edit(project, ("width = 321", "width = 322"))
+    with pytest.raises(StudyError, match=r"it differs .* in baseline.values.width"):
+        run(project, workspace)
+
+
 def test_another_file_of_that_name_is_refused_and_what_differs_is_named(project, workspace):
     run(project, workspace)
     edit(project, ("batch = 4", "batch = 3\nseed = 1"), ("high = 1000", "high = 999"))
