@@ -24,8 +24,8 @@ Symbols: `n` trials, `d` columns, `p >= n` rows with those added.
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,6 +50,9 @@ _R_HAT, _LEAST_ESS = 1.2, 8.0
 _RERUNS = 2
 #: The step size that adaptation begins with.
 _FIRST_STEP = 0.3
+#: Compiled functions, by settings and shapes; and the turn of the thread that compiles.
+_READY: dict[tuple[Any, ...], tuple[Callable[..., Any], Callable[..., Any]]] = {}
+_COMPILING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +167,10 @@ def _run(
     """Run a chain from logarithms of hyperparameters, with an inverse mass matrix and a first step size."""
     import jax
 
-    begin, draw = _compiled(warmup, samples)
     single = jax.tree.map(lambda value: np.asarray(value, dtype=np.float32), (start, metric, step_size))
-    end, drawn, potential, diverging = draw(begin(key, *single, data), data)
+    first = key, *single, data
+    begin, draw = _compiled(warmup, samples, first)
+    end, drawn, potential, diverging = draw(begin(*first), data)
     drawn = {name: np.asarray(value, dtype=np.float64) for name, value in drawn.items()}
     r_hat, ess = _mixing([np.asarray(potential, dtype=np.float64), drawn["outputscale"], drawn["kernel_tausq"]])
     hyper = {name: value if name == "mean" else np.exp(value) for name, value in drawn.items()}
@@ -229,12 +233,24 @@ def padded_model() -> Callable[..., None]:
     return model
 
 
-@lru_cache(maxsize=16)
-def _compiled(warmup: int, samples: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Return what makes a first state, and what draws from one.
+def _compiled(warmup: int, samples: int, first: tuple[Any, ...]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return what makes a first state, and what draws from one, compiled for the shapes of `first`, its arguments.
 
-    The functions are compiled when they are first called with data of some shape, and kept for that shape.
+    NumPyro keeps what it is tracing in one place for all threads, so one thread compiles at a time.
     """
+    import jax
+
+    shapes = warmup, samples, tuple(np.shape(leaf) for leaf in jax.tree.leaves(first))
+    with _COMPILING:
+        if shapes not in _READY:
+            begin, draw = _functions(warmup, samples)
+            made = jax.jit(begin).lower(*first).compile()
+            _READY[shapes] = made, jax.jit(draw).lower(made(*first), first[-1]).compile()
+        return _READY[shapes]
+
+
+def _functions(warmup: int, samples: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return what makes a first state, and what draws from one."""
     import jax
     import jax.numpy as jnp
     from numpyro.infer import NUTS
@@ -266,4 +282,4 @@ def _compiled(warmup: int, samples: int) -> tuple[Callable[..., Any], Callable[.
         state, (drawn, potential, diverging) = jax.lax.scan(step, state, None, length=samples)
         return state, drawn, potential, diverging
 
-    return jax.jit(begin), jax.jit(draw)
+    return begin, draw

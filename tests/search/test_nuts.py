@@ -1,5 +1,9 @@
 """The compiled sampler against BoTorch's model and BoTorch's fit."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -87,16 +91,34 @@ def test_a_seed_fixes_the_samples_and_data_of_another_size_compile_nothing(data)
         return sample_hyperparameters(X[:n], Y[:n], Yvar[:n], warmup=48, samples=32, seed=seed).samples["mean"]
 
     first = draw(20, 1)
-    compiled = module._compiled(48, 32)[1]
-    size = compiled._cache_size()
+    size = len(module._READY)
     assert np.array_equal(draw(20, 1), first)
     assert not np.array_equal(draw(20, 2), first)
     draw(12, 1)
     other = sample_hyperparameters(X, X[:, 3] - X[:, 3].mean(), None, warmup=48, samples=32, seed=0).samples
     assert np.median(other["kernel_inv_length_sq"], axis=0).argmax() == 3
     assert other.keys() >= {"noise"}
-    assert compiled._cache_size() == size
+    assert len(module._READY) == size
     assert not jax.config.jax_enable_x64
+
+
+def test_two_threads_that_fit_at_once_compile_one_after_the_other(data, monkeypatch):
+    X, Y, _ = data
+    made, functions = [], module._functions
+    monkeypatch.setattr(module, "_READY", {})
+    monkeypatch.setattr(module, "_functions", lambda *sizes: made.append(sizes) or functions(*sizes))
+    starts = threading.Barrier(2)
+
+    def fit(seed):
+        starts.wait()
+        return sample_hyperparameters(X, Y, None, warmup=16, samples=16, seed=seed).samples["mean"]
+
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(fit, [1, 2]))
+    assert sorted(set(made)) == sorted(made)
+    assert (16, 16) in made
+    starts = SimpleNamespace(wait=lambda: None)
+    assert all(np.array_equal(fit(seed), mean) for seed, mean in zip([1, 2], together, strict=True))
 
 
 def test_a_chain_that_has_not_mixed_goes_on_longer(data, monkeypatch):
