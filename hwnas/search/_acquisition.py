@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from hwnas.search._paths import Paths, Projection
+from hwnas.search._known import paths_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float
     from torch import Tensor
 
+    from hwnas.search._known import Known, KnownPaths
+    from hwnas.search._paths import Paths, Projection
     from hwnas.search._surrogate import Surrogate
 
 #: How many numbers a temporary array may hold where fronts are drawn and pruned.
@@ -50,12 +52,12 @@ class Outcome:
     """An outcome in the acquisition, on its surrogate's scale, where more is better.
 
     Attributes:
-        surrogate: its model.
+        surrogate: its model; or that it needs none, for it is computed.
         reference: the worst value worth having; `None` where it is not optimised.
         limit: the least value that is allowed; `None` where all are.
     """
 
-    surrogate: Surrogate
+    surrogate: Surrogate | Known
     reference: float | None
     limit: float | None
 
@@ -98,7 +100,7 @@ class Acquisition:
             baseline = baseline[self._prune(baseline, samples, draws, seed)]
         base = torch.cat([baseline, pending])
         noise = _white_noise(len(outcomes), samples, draws, len(base) + room, seed + 1)
-        self._paths = [Paths(model, base, white) for model, white in zip(self._surrogates, noise, strict=True)]
+        self._paths = [paths_of(model, base, white) for model, white in zip(self._surrogates, noise, strict=True)]
         self.baseline_size = len(baseline)
         self._set_boxes()
 
@@ -148,7 +150,7 @@ class Acquisition:
     def _prune(self, baseline: Tensor, samples: int, draws: int, seed: int) -> Bool[Tensor, " b"]:
         """Return which points some draw puts on its front and above the reference."""
         noise = _white_noise(len(self._outcomes), samples, draws, len(baseline), seed)
-        paths = [Paths(model, baseline, white) for model, white in zip(self._surrogates, noise, strict=True)]
+        paths = [paths_of(model, baseline, white) for model, white in zip(self._surrogates, noise, strict=True)]
         F, kept = _front_draws(paths, self._optimised, self._outcomes)
         kept = kept & (self._reference < F).all(dim=-1)
         on_front = torch.zeros(len(baseline), dtype=torch.bool)
@@ -269,7 +271,7 @@ def _fat_tail(u: Tensor) -> Tensor:
 
 
 def _front_draws(
-    paths: Sequence[Paths], optimised: Sequence[int], outcomes: Sequence[Outcome]
+    paths: Sequence[Paths | KnownPaths], optimised: Sequence[int], outcomes: Sequence[Outcome]
 ) -> tuple[Float[Tensor, "P r m"], Bool[Tensor, "P r"]]:
     """Return the draws of the optimised outcomes, and which points keep to all limits in them."""
     F = torch.stack([paths[place].f.flatten(0, 1) for place in optimised], dim=-1)

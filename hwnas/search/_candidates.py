@@ -3,7 +3,8 @@
 A pool is drawn from three places: evenly from the whole space, the neighbours of the front's members, and mutations of
 the front and of other good trials. For each proposal the pool's best are valued; from them local search
 follows the best neighbour until none is better by a twentieth. What the search looked at joins the pool, so that the
-next proposal starts from it.
+next proposal starts from it. Where limits can be computed, what breaks them may be a step of the search, but is not
+chosen.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 
 from hwnas.search._paths import Projection
+from hwnas.search._points import Points
 from hwnas.search._strategy import sample_up_to
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ _CLOSE = 2
 _BLOCK = 64
 #: How many steps a local search looks at, at most: a space of a hundred parameters has many times more.
 _LOOKS = 96
+#: How many architectures of the whole space are looked at, for each that is wanted, where limits rule some out.
+_SEARCHED = 4
 #: The front's members whose neighbours join the pool, and mutations of each.
 _MEMBERS, _MUTATIONS = 16, 16
 
@@ -46,8 +50,9 @@ def first_candidates(
     n: int,
     rng: np.random.Generator,
     seen: Collection[str],
-) -> list[Architecture]:
-    """Return the pool's first members, distinct and unseen.
+    points: Points | None = None,
+) -> tuple[list[Architecture], set[str]]:
+    """Return the pool's first members, distinct and unseen, and the ids of those beside good trials.
 
     Args:
         space: where they come from.
@@ -55,20 +60,39 @@ def first_candidates(
         n: how many come from the whole space.
         rng: the source of chance.
         seen: ids of architectures that have a trial.
+        points: says which are within the limits that can be computed; all are where it is `None`.
 
     Raises:
         SpaceError: the space holds no new one.
     """
-    found = {arch.id: arch for arch in sample_up_to(space, n, rng, seen)}
+    found = {arch.id: arch for arch in _from_everywhere(space, n, rng, seen, points)}
+    everywhere = set(found)
     for member in good[:_MEMBERS]:
         for arch in (*_some(space.neighbours(member, rng), rng), *space.perturb(member, rng, _MUTATIONS)):
             if arch.id not in seen:
                 found.setdefault(arch.id, arch)
-    return list(found.values())
+    return list(found.values()), set(found) - everywhere
+
+
+def _from_everywhere(
+    space: SearchSpace, n: int, rng: np.random.Generator, seen: Collection[str], points: Points | None
+) -> list[Architecture]:
+    """Return architectures drawn evenly: the first `n` within the limits, or, where those are too few, others too."""
+    if points is None or not points.is_limited:
+        return sample_up_to(space, n, rng, seen)
+    drawn = sample_up_to(space, _SEARCHED * n, rng, seen)
+    allowed = points.allowed(points.rows(drawn)).tolist()
+    within = [arch for arch, ok in zip(drawn, allowed, strict=True) if ok]
+    return [*within, *(arch for arch, ok in zip(drawn, allowed, strict=True) if not ok)][:n]
 
 
 class Pool:
-    """Candidates and their projections; chooses one at a time."""
+    """Candidates and their projections; chooses one at a time.
+
+    Attributes:
+        valued: how often a value was computed.
+        over: how many choices break a limit that can be computed, for nothing within was found.
+    """
 
     def __init__(
         self,
@@ -78,6 +102,7 @@ class Pool:
         seen: Collection[str],
         rng: np.random.Generator,
         near: Collection[str] = (),
+        points: Points | None = None,
     ) -> None:
         """Take the first members.
 
@@ -88,15 +113,17 @@ class Pool:
             seen: ids of architectures that must not be proposed.
             rng: the source of chance for steps of the local search.
             near: ids of candidates beside good trials; every second choice is one of them.
+            points: what a row of numbers says of an architecture; the encoding alone by default.
         """
         self._space = space
+        self._points = Points(space) if points is None else points
         self._acquisition = acquisition
         self._rng = rng
         self._taken = set(seen)
         self._most = len(candidates)
         self._architectures = list(candidates)
         self._projections = self._project(candidates)
-        self.valued = 0
+        self.valued = self.over = 0
         self._near, self._picks = frozenset(near), 0
         self._bound = torch.full((len(candidates),), torch.inf, dtype=torch.float64)
 
@@ -106,13 +133,15 @@ class Pool:
             return None
         value = self._refreshed()
         self._picks += 1
-        close = torch.tensor([arch.id in self._near for arch in self._architectures])
+        close = torch.tensor([arch.id in self._near for arch in self._architectures]) & self._allowed()
         if self._picks % _CLOSE == 0 and bool(close.any()):
             value[close] = self._value([part.glance(close.nonzero()[:, 0]) for part in self._projections])
             chosen = int(torch.where(close, value, -torch.inf).argmax())
         else:
             value = self._search(value)
-            chosen = int(value.argmax())
+            allowed = self._allowed()
+            self.over += not bool(allowed.any())
+            chosen = int((torch.where(allowed, value, -torch.inf) if bool(allowed.any()) else value).argmax())
         best, log_value = self._architectures[chosen], float(value[chosen])
         self._taken.add(best.id)
         self._projections = self._acquisition.add(self._projections, chosen)
@@ -180,12 +209,16 @@ class Pool:
         self._architectures = [self._architectures[place] for place in index.tolist()]
         self._projections = [part.take(index) for part in self._projections]
 
+    def _allowed(self) -> torch.Tensor:
+        """Return which members keep to the limits that can be computed."""
+        return self._points.allowed(self._projections[0].X)
+
     def _project(self, architectures: Sequence[Architecture]) -> list[Projection]:
-        return self._acquisition.project(torch.as_tensor(self._space.encode(architectures)))
+        return self._acquisition.project(self._points.rows(architectures))
 
     def _value(self, projections: list[Projection]) -> torch.Tensor:
         self.valued += projections[0].mean.shape[-1]
-        return self._acquisition.log_value(projections)
+        return self._points.weighed(self._acquisition.log_value(projections), projections[0].X)
 
 
 def _some(steps: list[Architecture], rng: np.random.Generator) -> list[Architecture]:

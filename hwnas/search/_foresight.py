@@ -22,11 +22,13 @@ from hwnas.search._trial import Provenance, Value
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from jaxtyping import Float
+
     from hwnas.predictor import DevicePredictor, FeatureBlocks, LatencyPredictor
     from hwnas.search._config import SearchSettings
     from hwnas.search._objective import Objective
     from hwnas.search._trial import Trial
-    from hwnas.space import SearchSpace
+    from hwnas.space import Architecture, SearchSpace
     from hwnas.workspace import Workspace
 
 #: Architectures that stand for the space where no predictor was trained on it.
@@ -40,7 +42,11 @@ _USUAL_SIGMA_LOG = 0.05
 
 
 class Foresight:
-    """Foretells what devices would show of architectures. Its methods change nothing but caches."""
+    """Foretells what devices would show of architectures. Its methods change nothing but caches.
+
+    Attributes:
+        objectives: those that are foretold.
+    """
 
     def __init__(
         self,
@@ -64,11 +70,11 @@ class Foresight:
             ConfigError: `predicted` was said, and something cannot be.
         """
         self._space = space
-        self._objectives = [objective for objective in objectives if objective.device is not None]
+        self.objectives = [objective for objective in objectives if objective.device is not None]
         self._settings = settings
         self._adapted = dict(adapted or {})
         self._prior_made = prior
-        for objective in self._objectives:
+        for objective in self.objectives:
             if not self.measures and self._trained(objective) is None:
                 raise ConfigError(
                     f"objective {objective.name!r} cannot be predicted: no trained predictor gives it",
@@ -127,8 +133,21 @@ class Foresight:
                 told[trial.number][objective.name] = Value(float(mean), float(std), Provenance.PREDICTED)
         return told
 
+    def predicted(self, objective: Objective, architectures: Sequence[Architecture]) -> Float[np.ndarray, " n"]:
+        """Return what the trained predictor says of architectures, in the objective's unit.
+
+        Raises:
+            ConfigError: there is none for that objective.
+        """
+        model = self._trained(objective)
+        if model is None:
+            raise ConfigError(
+                f"objective {objective.name!r}: no trained predictor gives it", "train one for its device"
+            )
+        return np.asarray(model.predict(model.predictor.featuriser(architectures)).mean_ms)
+
     def _of(self, device: str) -> list[Objective]:
-        return [objective for objective in self._objectives if objective.device == device]
+        return [objective for objective in self.objectives if objective.device == device]
 
     def _trained(self, objective: Objective) -> DevicePredictor | None:
         return self._adapted.get(objective.device or "") if objective.metric == "p99_ms" else None
@@ -188,6 +207,20 @@ class Foresight:
                 costs = {"size": 1.0 + space.encode(sample).mean(axis=1)}
             self._prior_made = ideal_predictor(featuriser(sample), costs, featuriser)
         return self._prior_made
+
+
+class ForetoldOracle:
+    """Says what a predictor foretells of any architecture, where nothing is measured during the search; an `Oracle`."""
+
+    def __init__(self, foresight: Foresight) -> None:
+        """Take a foresight that does not measure."""
+        self._foresight = foresight
+        self.names = tuple(objective.name for objective in foresight.objectives)
+
+    def values(self, architectures: Sequence[Architecture]) -> Float[np.ndarray, "n k"]:
+        """Return the predicted figures."""
+        columns = [self._foresight.predicted(objective, architectures) for objective in self._foresight.objectives]
+        return np.stack(columns, axis=1)
 
 
 def is_measured(trial: Trial, objective: Objective) -> bool:

@@ -23,7 +23,7 @@ from hwnas.search._events import (
     Warned,
     ignore,
 )
-from hwnas.search._foresight import is_measured
+from hwnas.search._foresight import ForetoldOracle, is_measured
 from hwnas.search._progress import Reporter
 from hwnas.search._settle import Settler
 from hwnas.search._tools import Tools
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from hwnas.search._foresight import Foresight
     from hwnas.search._networks import NetworkSource
     from hwnas.search._objective import Objective
+    from hwnas.search._strategy import Strategy
     from hwnas.search._study import Study
     from hwnas.search._tools import Measurer
     from hwnas.search._trial import Trial
@@ -111,6 +112,7 @@ def optimize(
     workers = workers or study.settings.workers
     tools = Tools(evaluator, measurer, networks, folder or Path(study.name), workers, turns, foresight)
     tools.check(study.objectives)
+    _let_compute(study.strategy, foresight)
     reporter = Reporter(study, on_event)
     total = study.settings.trials
     trials = study.trials()
@@ -137,6 +139,14 @@ def optimize(
         front = tuple(trial.number for trial in result.front)
         reporter.say(StudyFinished(study.name, len(study.trials()), front, result.hypervolume))
     return result
+
+
+def _let_compute(strategy: Strategy, foresight: Foresight | None) -> None:
+    """Let the strategy compute predicted figures for each candidate, where they are predicted for good."""
+    from hwnas.search._saas import SaasQnehviStrategy
+
+    if isinstance(strategy, SaasQnehviStrategy) and foresight is not None and not foresight.measures:
+        strategy.compute(ForetoldOracle(foresight))
 
 
 def _run_batch(study: Study, tools: Tools, reporter: Reporter, stop: threading.Event) -> bool:

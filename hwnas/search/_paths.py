@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hwnas.search._surrogate import Surrogate
 
 #: Variances below this, on the standardised scale, are numerical noise.
-_LEAST_VARIANCE = 1e-10
+LEAST_VARIANCE = 1e-10
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Projection:
     """Candidates as seen from the data and from the draws of one outcome.
 
     Attributes:
-        X: `N x d`.
+        X: `N x d`; what stands in further columns is carried along.
         v: `h x n x N`, whitened covariance with the observations.
         w: `h x r x N`, whitened covariance with the base points.
         mean: `h x s x N`, given each draw.
@@ -86,7 +86,8 @@ class Paths:
         """
         self.surrogate = surrogate
         self._noise = noise
-        self._X = X
+        self._d = surrogate.X.shape[1]
+        self._X = X = X[:, : self._d]
         self._v, mu = self._observed(X)
         S = surrogate.kernel(X, X) - self._v.mT @ self._v
         self._R = cholesky(S) if len(X) else S
@@ -101,12 +102,13 @@ class Paths:
 
     def project(self, X: Float[Tensor, "N d"]) -> Projection:
         """Return candidates as seen from here."""
-        v, mu = self._observed(X)
-        c = self.surrogate.kernel(self._X, X) - self._v.mT @ v
+        inputs = X[:, : self._d]
+        v, mu = self._observed(inputs)
+        c = self.surrogate.kernel(self._X, inputs) - self._v.mT @ v
         w = torch.linalg.solve_triangular(self._R, c, upper=False) if len(self._X) else c
         mean = mu[:, None, :] + self._noise[..., : len(self._X)] @ w
         variance = self.surrogate.variance() - v.square().sum(dim=1) - w.square().sum(dim=1)
-        return Projection(X, v, w, mean, variance.clamp_min(_LEAST_VARIANCE))
+        return Projection(X, v, w, mean, variance.clamp_min(LEAST_VARIANCE))
 
     def add(self, candidates: Projection, chosen: int) -> Projection:
         """Make a candidate a base point, draw there, and return all candidates as seen with it."""
@@ -114,19 +116,20 @@ class Paths:
         root = one.variance[:, :, None].sqrt()  # h x 1 x 1
         noise = self._noise[..., len(self._X)][..., None]  # h x s x 1
         drawn = one.mean + noise * root
+        X = candidates.X[:, : self._d]
         row = (
-            self.surrogate.kernel(one.X, candidates.X) - one.v.mT @ candidates.v - one.w.mT @ candidates.w
+            self.surrogate.kernel(X[chosen : chosen + 1], X) - one.v.mT @ candidates.v - one.w.mT @ candidates.w
         ) / root  # h x 1 x N
         below = torch.cat([one.w.mT, root], dim=-1)
         right = torch.zeros(*self._R.shape[:-1], 1, dtype=self._R.dtype)
         self._R = torch.cat([torch.cat([self._R, right], dim=-1), below], dim=-2)
         self._v = torch.cat([self._v, one.v], dim=-1)
-        self._X = torch.cat([self._X, one.X])
+        self._X = torch.cat([self._X, X[chosen : chosen + 1]])
         self.f = torch.cat([self.f, drawn], dim=-1)
         return Projection(
             candidates.X,
             candidates.v,
             torch.cat([candidates.w, row], dim=1),
             candidates.mean + noise * row,
-            (candidates.variance - row.square().squeeze(1)).clamp_min(_LEAST_VARIANCE),
+            (candidates.variance - row.square().squeeze(1)).clamp_min(LEAST_VARIANCE),
         )

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hwnas.errors import StoppedError
+from hwnas.search._computed import Oracles
 from hwnas.search._config import SaasSettings
-from hwnas.search._data import OutcomeData, complete_trials, most_telling, outcome_data, pending_trials
+from hwnas.search._data import complete_trials, most_telling, pending_trials
 from hwnas.search._front import eligible, given_references, pareto_front, scores
 from hwnas.search._pareto import infer_reference
 from hwnas.search._strategy import Proposals, SobolStrategy
@@ -24,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hwnas.search._acquisition import Acquisition
+    from hwnas.search._computed import Oracle
+    from hwnas.search._models import Models
     from hwnas.search._objective import Objective
-    from hwnas.search._surrogate import Surrogate
     from hwnas.search._trial import Trial
     from hwnas.space import Architecture, SearchSpace
 
@@ -49,6 +49,10 @@ class SaasQnehviStrategy:
       objectives without one, it lies somewhat below the front of the trials so far, in model space; so the front can
       always be improved, and the search does not stall while nothing reaches a reference point that was set too high.
     - **Pending.** Trials that are proposed or running, and the picks before in a batch, count by their joint posterior.
+    - **Computed.** Parameters and multiply-accumulates of the space's own networks, and latencies that are predicted
+      for good, are computed for each candidate and not modelled; what breaks a limit on them is not proposed. See
+      `hwnas.search._computed`.
+    - **Failures.** Candidates like those that failed are worth less; see `hwnas.search._feasibility`.
     - **Limits** weigh a candidate by how probably it keeps to them. While no trial does, that leads towards them.
     - **Start.** With fewer than two complete trials there is nothing to model: Sobol points are proposed, and said so.
     """
@@ -57,6 +61,11 @@ class SaasQnehviStrategy:
         """Keep the settings; the defaults suit hundreds of trials on two cores."""
         self.settings = settings or SaasSettings()
         self._told: set[str] = set()
+        self._oracles = Oracles()
+
+    def compute(self, oracle: Oracle) -> None:
+        """Let an oracle say the values of some objectives for each candidate, instead of a model."""
+        self._oracles.add(oracle)
 
     @property
     def name(self) -> str:
@@ -79,6 +88,7 @@ class SaasQnehviStrategy:
             notice = f"only {count} trials are complete, too few to model: Sobol points are proposed"
             return _sobol(space, objectives, trials, n, rng, notice)
         from hwnas.search._compiled import keep_compiled_code
+        from hwnas.search._models import fit_models
 
         keep_compiled_code()
         from linear_operator.utils.errors import NanError, NotPSDError
@@ -86,12 +96,11 @@ class SaasQnehviStrategy:
         clocks = [_clocks()]
         telling = most_telling(objectives, trials, _MODELLED)
         settings, notices = self._sized(space, sum(bool(trial.values) for trial in trials))
-        data = [outcome_data(space, objective, telling) for objective in objectives]
-        seeds = [int(seed) for seed in rng.integers(2**31, size=len(data))]
-        surrogates = _fit_all(data, settings, seeds, cancelled)
+        computed, told = self._oracles.computed(space, objectives, trials)
+        models = fit_models(space, objectives, telling, settings, computed, rng, cancelled)
         clocks.append(_clocks())
         try:
-            chosen, diagnostics = self._choose(space, objectives, trials, surrogates, n, rng, cancelled)
+            chosen, diagnostics, over = self._choose(space, objectives, trials, models, n, rng, cancelled)
         except (NanError, NotPSDError) as exc:
             notice = f"the acquisition failed ({exc}): Sobol points are proposed"
             return _sobol(space, objectives, trials, n, rng, notice)
@@ -99,7 +108,7 @@ class SaasQnehviStrategy:
         (fit_s, fit_cpu_s), (acquisition_s, acquisition_cpu_s) = (
             (after[0] - before[0], after[1] - before[1]) for before, after in itertools.pairwise(clocks)
         )
-        notices += [surrogate.notice for surrogate in surrogates if surrogate.notice]
+        notices += [*told, *models.notices, *over]
         return Proposals(
             tuple(chosen),
             self.name,
@@ -131,19 +140,20 @@ class SaasQnehviStrategy:
         space: SearchSpace,
         objectives: Sequence[Objective],
         trials: Sequence[Trial],
-        surrogates: Sequence[Surrogate],
+        models: Models,
         n: int,
         rng: np.random.Generator,
         cancelled: threading.Event | None,
-    ) -> tuple[list[Architecture], dict[str, Any]]:
+    ) -> tuple[list[Architecture], dict[str, Any], list[str]]:
+        """Return what is proposed, the diagnostics, and what a person should know."""
         from hwnas.search._candidates import Pool, first_candidates
 
         reference = _reference(objectives, trials)
-        acquisition = self._acquisition(space, objectives, trials, surrogates, reference, n, rng)
-        seen = {trial.id for trial in trials}
-        candidates = first_candidates(space, _good(objectives, trials), self.settings.candidates, rng, seen)
-        near = {arch.id for arch in candidates[self.settings.candidates :]}
-        pool = Pool(space, acquisition, candidates, seen, rng, near)
+        acquisition = self._acquisition(objectives, trials, models, reference, n, rng)
+        seen, points = {trial.id for trial in trials}, models.points
+        good = _good(objectives, trials)
+        candidates, near = first_candidates(space, good, self.settings.candidates, rng, seen, points)
+        pool = Pool(space, acquisition, candidates, seen, rng, near, points)
         picks: list[tuple[Architecture, float]] = []
         while len(picks) < n and (pick := pool.choose()) is not None:
             _check(cancelled)
@@ -153,34 +163,32 @@ class SaasQnehviStrategy:
             "baseline": acquisition.baseline_size,
             "valued": pool.valued,
             "log_acquisition": [_json_float(value) for _, value in picks],
-            "outcomes": {surrogate.data.objective.name: _describe(space, surrogate) for surrogate in surrogates},
+            **models.describe(space, [arch for arch, _ in picks]),
         }
-        return [arch for arch, _ in picks], diagnostics
+        over = f"{pool.over} of the proposals break a limit that is computed: nothing within all limits was found"
+        return [arch for arch, _ in picks], diagnostics, [over] if pool.over else []
 
     def _acquisition(
         self,
-        space: SearchSpace,
         objectives: Sequence[Objective],
         trials: Sequence[Trial],
-        surrogates: Sequence[Surrogate],
+        models: Models,
         reference: dict[str, float],
         n: int,
         rng: np.random.Generator,
     ) -> Acquisition:
-        import torch
-
         from hwnas.search._acquisition import Acquisition, Outcome
 
         outcomes = [
             Outcome(
-                surrogate,
-                surrogate.data.standardise(reference[objective.name]) if objective.optimize else None,
-                None if objective.limit is None else surrogate.data.standardise(objective.score(objective.limit)),
+                model,
+                model.data.standardise(reference[objective.name]) if objective.optimize else None,
+                None if objective.limit is None else model.data.standardise(objective.score(objective.limit)),
             )
-            for objective, surrogate in zip(objectives, surrogates, strict=True)
+            for objective, model in zip(objectives, models.outcomes, strict=True)
         ]
         baseline, pending = (
-            torch.as_tensor(space.encode([trial.architecture for trial in some]).reshape(len(some), space.dim))
+            models.points.rows([trial.architecture for trial in some])
             for some in (complete_trials(most_telling(objectives, trials, _BASELINE)), pending_trials(trials))
         )
         return Acquisition(
@@ -191,21 +199,6 @@ class SaasQnehviStrategy:
             room=n,
             seed=int(rng.integers(2**31)),
         )
-
-
-def _fit_all(
-    data: Sequence[OutcomeData], settings: SaasSettings, seeds: Sequence[int], cancelled: threading.Event | None
-) -> list[Surrogate]:
-    """Return the surrogates of all outcomes, fitted beside each other where there are processors for it."""
-    from hwnas.search._surrogate import fit_surrogate, quietly
-
-    def fit(one: OutcomeData, seed: int) -> Surrogate:
-        _check(cancelled)
-        return fit_surrogate(one, settings, seed)
-
-    pool = ThreadPoolExecutor(min(len(data), os.cpu_count() or 1), thread_name_prefix="hwnas-fit")
-    with quietly(), pool:  # Python's warning filters belong to all threads: hold them while any thread changes them
-        return list(pool.map(fit, data, seeds))
 
 
 def _sobol(
@@ -260,34 +253,6 @@ def _good(objectives: Sequence[Objective], trials: Sequence[Trial]) -> list[Arch
 
         front = sorted(complete_trials(trials), key=excess)
     return [trial.architecture for trial in front]
-
-
-def _describe(space: SearchSpace, surrogate: Surrogate) -> dict[str, Any]:
-    """Return what a fit says of itself, as JSON data."""
-    data: OutcomeData = surrogate.data
-    inverse: dict[str, float] = {}
-    for column, value in zip(space.columns, surrogate.inverse_lengthscales(), strict=True):
-        inverse[column.parameter] = max(inverse.get(column.parameter, 0.0), float(value))
-    mean, variance = surrogate.leave_one_out()
-    error = data.Y - mean
-    spread = float(((data.Y - data.Y.mean()) ** 2).sum())
-    chain = surrogate.chain
-    return {
-        "method": surrogate.method,
-        "chain": chain
-        and {
-            "r_hat": _json_float(chain.r_hat),
-            "ess": _json_float(chain.ess),
-            "reruns": chain.reruns,
-            "divergences": chain.divergences,
-        },
-        "n": len(data.Y),
-        "raised": data.raised,
-        "noise": "given" if data.Yvar is not None else "inferred",
-        "inverse_lengthscales": inverse,
-        "loo_r2": _json_float(1.0 - float((error**2).sum()) / spread) if spread > 0 else None,
-        "loo_log_likelihood": _json_float(float((-0.5 * (np.log(2 * np.pi * variance) + error**2 / variance)).mean())),
-    }
 
 
 def _json_float(value: float) -> float | None:

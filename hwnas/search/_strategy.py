@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from hwnas.search._trial import Trial
     from hwnas.space import Architecture, SearchSpace
 
+#: How often more points are drawn, twice as many each time, where limits rule some out.
+_DOUBLINGS = 6
+
 
 @dataclass(frozen=True, slots=True)
 class Proposals:
@@ -81,6 +84,9 @@ class Strategy(Protocol):
 class SobolStrategy:
     """Fills the space evenly with a scrambled Sobol sequence, and looks at no value.
 
+    Points that break a limit on what can be computed of them (`hwnas.search._computed`) are passed over, as long as
+    others are found.
+
     Attributes:
         seed: where given, one sequence of that seed runs through all calls, and every call goes on where the trials
             end; where it is `None`, every call begins a sequence of its own.
@@ -95,7 +101,7 @@ class SobolStrategy:
     def propose(
         self,
         space: SearchSpace,
-        objectives: Sequence[Objective],  # noqa: ARG002  the interface's
+        objectives: Sequence[Objective],
         trials: Sequence[Trial],
         n: int,
         rng: np.random.Generator,
@@ -103,12 +109,37 @@ class SobolStrategy:
         cancelled: threading.Event | None = None,  # noqa: ARG002  too quick
     ) -> Proposals:
         """Return the next `n` architectures of the sequence that no trial has; see `Strategy.propose`."""
+        from hwnas.search._computed import within_limits
+
         began = time.perf_counter()
-        if self.seed is not None:
-            rng = np.random.default_rng(self.seed)
-        seen = frozenset(trial.id for trial in trials)
-        architectures = tuple(sample_up_to(space, n, rng, seen))
-        return Proposals(architectures, self.name, acquisition_s=time.perf_counter() - began)
+        within = within_limits(space, objectives, trials)
+        seen = {trial.id for trial in trials}
+        kept: list[Architecture] = []
+        passed: list[Architecture] = []
+        for doubling in range(1 if within is None else _DOUBLINGS):
+            if len(kept) >= n:
+                break
+            chance = rng if self.seed is None else np.random.default_rng(self.seed)
+            drawn = _sampled(space, n * 2**doubling, chance, seen, passed)
+            seen.update(arch.id for arch in drawn)
+            for arch, ok in zip(drawn, [True] * len(drawn) if within is None else within(drawn), strict=True):
+                (kept if ok else passed).append(arch)
+        few = f"{n - len(kept)} of the proposals break a limit that is computed: nothing within all limits was found"
+        notices = (few,) if len(kept) < n and passed else ()
+        chosen = tuple([*kept, *passed][:n])
+        return Proposals(chosen, self.name, acquisition_s=time.perf_counter() - began, notices=notices)
+
+
+def _sampled(
+    space: SearchSpace, n: int, rng: np.random.Generator, seen: Collection[str], passed: Collection[Architecture]
+) -> list[Architecture]:
+    """Return up to `n` new architectures; none where there are no more, but some that were passed over."""
+    try:
+        return sample_up_to(space, n, rng, seen)
+    except SpaceError:
+        if not passed:
+            raise
+        return []
 
 
 def sample_up_to(

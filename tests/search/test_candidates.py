@@ -38,7 +38,8 @@ def hill():
 def test_the_first_candidates_are_distinct_valid_and_unseen(space, rng):
     front = space.sample(3, rng)
     seen = {arch.id for arch in front} | {arch.id for arch in space.neighbours(front[0], rng)[:5]}
-    found = first_candidates(space, front, 64, rng, seen)
+    found, near = first_candidates(space, front, 64, rng, seen)
+    assert [arch.id in near for arch in found] == [False] * 64 + [True] * (len(found) - 64)
     assert len({arch.id for arch in found}) == len(found) > 64 + 40
     assert not {arch.id for arch in found} & seen
     for arch in found:

@@ -10,7 +10,7 @@ from hwnas.errors import SpaceError, StoppedError
 from hwnas.search import Objective, SaasQnehviStrategy, SaasSettings, SobolStrategy, TrialState, _surrogate
 from hwnas.search import _saas as module
 from hwnas.search._front import hypervolume_history
-from hwnas.space import Float, Int, SearchSpace
+from hwnas.space import Float, Int, SearchSpace, get_space
 
 QUICK = SaasSettings(warmup=48, samples=32, thinning=8, mc_samples=16, candidates=128)
 REFERENCE = {"accuracy": 0.0, "p99_ms": 1.0}
@@ -236,3 +236,108 @@ def test_it_keeps_to_a_limit_more_often_than_sobol(wide, objectives, made_up, by
     best = max(t.values["accuracy"].value for t in found if limited[1].feasible(t.values["p99_ms"].value))
     others = max(t.values["accuracy"].value for t in sobol if limited[1].feasible(t.values["p99_ms"].value))
     assert best > others
+
+
+def share_that_fails(space, objectives, made_up, *, batches):
+    """Return the share of proposals after the start whose training fails: those with inverted bottlenecks."""
+    strategy = SaasQnehviStrategy(SaasSettings(fit="map", mc_samples=8, candidates=64, members=2))
+    trials, told = [], []
+    proposed = SobolStrategy(0).propose(space, (), [], 16, None).architectures
+    for number in range(batches + 1):
+        for arch in proposed:
+            failed = arch["block"] == "mbconv"
+            values = {} if failed else made_up.truth(arch)
+            state = TrialState.FAILED if failed else TrialState.COMPLETE
+            trials.append(made_up.trial(len(trials), arch, values, state=state))
+        made = strategy.propose(space, objectives, trials, 8, np.random.default_rng(number))
+        told.append(made.diagnostics)
+        proposed = made.architectures
+    return np.mean([trial.state == TrialState.FAILED for trial in trials[16:]]), told
+
+
+def test_what_is_like_the_trials_that_failed_is_seldom_proposed(wide, objectives, made_up, monkeypatch):
+    from hwnas.search import _models
+
+    share, told = share_that_fails(wide, objectives, made_up, batches=4)
+    assert told[0]["feasibility"]["failed"] >= 3
+    assert max(told[-1]["feasibility"]["inverse_lengthscales"].items(), key=lambda item: item[1])[0] == "block"
+    monkeypatch.setattr(_models, "feasibility", lambda *_: None)
+    wasted, untold = share_that_fails(wide, objectives, made_up, batches=4)
+    assert "feasibility" not in untold[-1]
+    assert share < 0.1
+    assert wasted > share + 0.2
+
+
+@pytest.fixture
+def counted(made_up):
+    """The digits space, objectives with a limit on parameters, and trials that keep to it or not."""
+    space = get_space("digits")
+    objectives = (
+        Objective("accuracy", "maximize"),
+        Objective("params", "minimize", "network", log=True, limit=60_000.0),
+    )
+
+    def tell(number, arch):
+        params = float(space.graph(arch).params)
+        accuracy = 1.0 - 2.0 / np.sqrt(params) - 0.1 * (np.log10(arch["learning_rate"]) + 2.0) ** 2
+        return made_up.trial(number, arch, {"accuracy": accuracy, "params": params})
+
+    return space, objectives, tell
+
+
+def test_what_can_be_computed_is_not_modelled_and_its_limit_is_never_broken(counted, by_map):
+    space, objectives, tell = counted
+    trials = [tell(number, arch) for number, arch in enumerate(space.sample(12, np.random.default_rng(0)))]
+    assert any(trial.values["params"].value > 60_000 for trial in trials)
+    strategy = SaasQnehviStrategy(QUICK)
+    for number in range(2):
+        made = strategy.propose(space, objectives, trials, 8, np.random.default_rng(number))
+        assert made.diagnostics["outcomes"]["params"] == {"method": "computed", "n": len(trials)}
+        assert made.diagnostics["outcomes"]["accuracy"]["method"] == "map"
+        assert made.notices == ()
+        assert all(space.graph(arch).params <= 60_000 for arch in made.architectures)
+        trials += [tell(len(trials) + place, arch) for place, arch in enumerate(made.architectures)]
+
+
+def test_a_limit_that_nothing_keeps_to_is_told(counted, by_map):
+    space, objectives, tell = counted
+    trials = [tell(number, arch) for number, arch in enumerate(space.sample(6, np.random.default_rng(0)))]
+    hopeless = (objectives[0], replace(objectives[1], limit=10.0))
+    made = SaasQnehviStrategy(QUICK).propose(space, hopeless, trials, 2, np.random.default_rng(0))
+    assert made.notices == ("2 of the proposals break a limit that is computed: nothing within all limits was found",)
+
+
+def test_a_limit_that_little_keeps_to_is_climbed_to(counted, by_map):
+    space, objectives, tell = counted
+    trials = [tell(number, arch) for number, arch in enumerate(space.sample(6, np.random.default_rng(0)))]
+    least = min(trial.values["params"].value for trial in trials)
+    tight = (objectives[0], replace(objectives[1], limit=1_300.0))
+    assert least > 1_300.0
+    made = SaasQnehviStrategy(QUICK).propose(space, tight, trials, 3, np.random.default_rng(0))
+    assert made.notices == ()
+    assert all(space.graph(arch).params <= 1_300 for arch in made.architectures)
+
+
+def test_computing_finds_no_less_than_modelling(counted, monkeypatch):
+    from hwnas.search import _computed
+
+    space, objectives, tell = counted
+    objectives = (
+        replace(objectives[0], reference=0.5),
+        replace(objectives[1], limit=None, reference=100_000.0),
+    )
+
+    def volume(seed):
+        strategy = SaasQnehviStrategy(SaasSettings(fit="map", mc_samples=16, candidates=128, members=2))
+        trials = [
+            tell(n, arch) for n, arch in enumerate(SobolStrategy(seed).propose(space, (), [], 10, None).architectures)
+        ]
+        for number in range(3):
+            made = strategy.propose(space, objectives, trials, 6, np.random.default_rng([seed, number]))
+            trials += [tell(len(trials) + place, arch) for place, arch in enumerate(made.architectures)]
+        return hypervolume_history(objectives, trials)[-1]
+
+    computed = np.mean([volume(seed) for seed in range(2)])
+    monkeypatch.setattr(_computed.Oracles, "computed", lambda *_: (None, []))
+    modelled = np.mean([volume(seed) for seed in range(2)])
+    assert computed > 0.97 * modelled

@@ -1,0 +1,92 @@
+"""Candidates as rows of numbers: their encoding, what is computed of them, and how likely they are to fail.
+
+A row is an encoding of `d` columns; behind it one column for each computed outcome, with its standardised score; and
+one with the logarithm of the probability of success, where trials have failed. So what an architecture costs to compute
+is paid once, when it becomes a candidate.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jaxtyping import Bool, Float
+    from torch import Tensor
+
+    from hwnas.search._computed import Computed
+    from hwnas.search._data import OutcomeData
+    from hwnas.search._feasibility import Feasibility
+    from hwnas.space import Architecture, SearchSpace
+
+#: The standardised score of an architecture that has no value: worse than any.
+_NONE = -1e3
+
+
+class Points:
+    """Turns architectures into rows, and says what stands in them.
+
+    Attributes:
+        d: how many columns an encoding has. Computed outcomes stand behind them, in their order.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        computed: Computed | None = None,
+        scales: Sequence[OutcomeData] = (),
+        feasibility: Feasibility | None = None,
+    ) -> None:
+        """Say what belongs to a row.
+
+        Args:
+            space: of the architectures.
+            computed: what is computed of them, if anything.
+            scales: for each of its outcomes, the data that give the scale.
+            feasibility: says how probably an architecture succeeds; `None` where nothing speaks for failures.
+        """
+        self._space = space
+        self._computed = computed
+        self._scales = list(scales)
+        self._feasibility = feasibility
+        self.d = space.dim
+        limits = [data.objective.limit for data in scales]
+        self._limits = [
+            (self.d + place, data.standardise(data.objective.score(limit)))
+            for place, (data, limit) in enumerate(zip(scales, limits, strict=True))
+            if limit is not None
+        ]
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether limits can be computed, so that they can rule architectures out."""
+        return bool(self._limits)
+
+    def rows(self, architectures: Sequence[Architecture]) -> Float[Tensor, "n c"]:
+        """Return a row for each architecture."""
+        X = self._space.encode(architectures).reshape(len(architectures), self.d)
+        parts = [X]
+        if self._computed is not None:
+            scores = self._computed.scores(architectures)
+            location, scale = np.array([(data.location, data.scale) for data in self._scales]).T
+            parts.append(np.nan_to_num((scores - location) / scale, nan=_NONE))
+        if self._feasibility is not None:
+            parts.append(self._feasibility.log_probability(X)[:, None])
+        return torch.as_tensor(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
+
+    def allowed(self, rows: Float[Tensor, "n c"]) -> Bool[Tensor, " n"]:
+        """Return which rows have all their computed values, within the limits."""
+        kept = torch.ones(len(rows), dtype=torch.bool)
+        if self._computed is not None:
+            kept &= (rows[:, self.d : self.d + len(self._scales)] > _NONE).all(dim=1)
+        for column, limit in self._limits:
+            kept &= rows[:, column] >= limit - 1e-9  # the limit itself is allowed
+        return kept
+
+    def weighed(self, log_value: Float[Tensor, " n"], rows: Float[Tensor, "n c"]) -> Float[Tensor, " n"]:
+        """Return the logarithm of values times the probability of success."""
+        return log_value if self._feasibility is None else log_value + rows[:, -1]
