@@ -27,8 +27,11 @@ PAD = 0
 OOV_BUCKETS = 16
 FIRST_WORD = 1 + OOV_BUCKETS
 NO_FRAME = -1
-FORMAT = 3
+FORMAT = 1
 COLUMNS = ["domain", "utterance", "semantic_parse"]
+MIN_COUNT = 2  # a word that is trained on less often is unknown
+
+Row = tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[int, int], ...]]  # words, frames, spans
 
 
 class DataError(ValueError):
@@ -40,7 +43,7 @@ class Split:
     """The utterances of a split.
 
     Attributes:
-        words: `n x T` int16; `PAD` behind the last word.
+        words: `n x T` int32; `PAD` behind the last word.
         frames: `n x L` int16, positions in the list of frames; `NO_FRAME` behind the last.
         first, last: `n x L` int16, the span of a leaf slot; 0 where there is none.
         total: utterances that the files have: those that are too long for the arrays are counted here alone.
@@ -104,7 +107,12 @@ def bucket(word: str) -> int:
 
 
 def load(
-    folder: Path, max_words: int, max_frames: int, *, needed: tuple[str, ...] = ("train", "eval"), min_count: int = 2
+    folder: Path,
+    max_words: int,
+    max_frames: int,
+    train_limit: int | None = None,
+    *,
+    needed: tuple[str, ...] = ("train", "eval"),
 ) -> Corpus:
     """Return the corpus of a folder, from its cache where the files have not changed.
 
@@ -112,8 +120,8 @@ def load(
         folder: has `*_train.tsv` and `*_eval.tsv`, and maybe `*_test.tsv`.
         max_words: T. Utterances with more are left out of training, and count as errors elsewhere.
         max_frames: L, alike.
+        train_limit: train on so many utterances, of all domains alike; words are known from these alone.
         needed: splits that must be there.
-        min_count: how often a word is in the training files for it to be known.
 
     Raises:
         DataError: If the folder or a split is missing, or a line is not well formed.
@@ -125,47 +133,54 @@ def load(
                 f"{folder} has no *_{split}.tsv. Put the files of TOPv2 there, name their folder with --data-dir, "
                 f"or make some: python generate.py --to {folder}"
             )
-    digest = hashlib.sha256(json.dumps([FORMAT, max_words, max_frames, min_count]).encode())
+    digest = hashlib.sha256(json.dumps([FORMAT, max_words, max_frames, train_limit]).encode())
     for path in (path for group in files.values() for path in group):
         digest.update(path.name.encode() + path.read_bytes())
     cache = folder / f"cache-{digest.hexdigest()[:16]}.npz"
     try:
         return read_cache(cache)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # not there, or cut short
-        corpus = build(files, max_words, max_frames, min_count)
+        corpus = build(files, max_words, max_frames, train_limit)
         write_cache(cache, corpus)
         return corpus
 
 
-def build(files: dict[str, list[Path]], max_words: int, max_frames: int, min_count: int) -> Corpus:
-    """Return the corpus of those files; words and frames are those of the training files."""
-    parsed = {split: [row for path in paths for row in read(path)] for split, paths in files.items() if paths}
+def build(files: dict[str, list[Path]], max_words: int, max_frames: int, train_limit: int | None) -> Corpus:
+    """Return the corpus of those files; words and frames are those of the utterances that are trained on."""
+    parsed = {split: mixed([row for path in paths for row in read(path)]) for split, paths in files.items() if paths}
+    parsed["train"] = parsed["train"][:train_limit]
     counts = Counter(word for words, _, _ in parsed["train"] for word in words)
-    vocabulary = tuple(sorted(word for word, count in counts.items() if count >= min_count))
+    vocabulary = tuple(sorted(word for word, count in counts.items() if count >= MIN_COUNT))
     frames = tuple(sorted({frame for _, row, _ in parsed["train"] for frame in row}))
-    word_index = {word: number for number, word in enumerate(vocabulary, FIRST_WORD)}
-    frame_index = {frame: number for number, frame in enumerate(frames)}
-    splits = {}
+    corpus = Corpus(vocabulary, frames, {})
     for split, rows in parsed.items():
-        kept = [
-            row
-            for row in rows
-            if len(row[0]) <= max_words and len(row[1]) <= max_frames and all(frame in frame_index for frame in row[1])
-        ]
-        words = np.full((len(kept), max_words), PAD, np.int16)
-        flat = np.full((len(kept), max_frames), NO_FRAME, np.int16)
-        first, last = np.zeros_like(flat), np.zeros_like(flat)
-        for at, (tokens, labels, spans) in enumerate(kept):
-            words[at, : len(tokens)] = [word_index.get(token, bucket(token)) for token in tokens]
-            flat[at, : len(labels)] = [frame_index[label] for label in labels]
-            first[at, : len(labels)] = [max(span[0], 0) for span in spans]
-            last[at, : len(labels)] = [max(span[1], 0) for span in spans]
-        order = np.random.default_rng(0).permutation(len(kept))  # domains mixed, so that a part is like the whole
-        splits[split] = Split(words[order], flat[order], first[order], last[order], len(rows))
-    return Corpus(vocabulary, frames, splits)
+        corpus.splits[split] = to_arrays(rows, corpus, max_words, max_frames)
+    return corpus
 
 
-Row = tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[int, int], ...]]
+def mixed(rows: list[Row]) -> list[Row]:
+    """Return rows in a random order, always the same: the first ones are then of all domains."""
+    return [rows[at] for at in np.random.default_rng(0).permutation(len(rows))]
+
+
+def to_arrays(rows: list[Row], corpus: Corpus, max_words: int, max_frames: int) -> Split:
+    """Return rows in numbers; without those that are too long, or have a frame that is not known."""
+    word_index = {word: number for number, word in enumerate(corpus.vocabulary, FIRST_WORD)}
+    frame_index = {frame: number for number, frame in enumerate(corpus.frames)}
+    kept = [
+        row
+        for row in rows
+        if len(row[0]) <= max_words and len(row[1]) <= max_frames and all(frame in frame_index for frame in row[1])
+    ]
+    words = np.full((len(kept), max_words), PAD, np.int32)
+    frames = np.full((len(kept), max_frames), NO_FRAME, np.int16)
+    first, last = np.zeros_like(frames), np.zeros_like(frames)
+    for at, (tokens, labels, spans) in enumerate(kept):
+        words[at, : len(tokens)] = [word_index.get(token, bucket(token)) for token in tokens]
+        frames[at, : len(labels)] = [frame_index[label] for label in labels]
+        first[at, : len(labels)] = [max(span[0], 0) for span in spans]
+        last[at, : len(labels)] = [max(span[1], 0) for span in spans]
+    return Split(words, frames, first, last, len(rows))
 
 
 def read(path: Path) -> list[Row]:

@@ -66,7 +66,11 @@ def main() -> None:
         if options.checkpoint:
             network, _ = restore(options.checkpoint)
         else:
-            network = Parser(model_config(options, load(options.data_dir, options.max_words, options.max_frames)))
+            network = Parser(
+                model_config(
+                    options, load(options.data_dir, options.max_words, options.max_frames, options.train_limit)
+                )
+            )
     except DataError as error:
         print(f"export.py: {error}", file=sys.stderr)
         sys.exit(2)

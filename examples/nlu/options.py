@@ -42,6 +42,7 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="the same for answers: intents, slots and closing brackets",
     )
+    add("--train-limit", type=int, metavar="N", help="train on so many utterances, and know their words (default: all)")
 
 
 def add_network_flags(parser: argparse.ArgumentParser) -> None:
@@ -116,7 +117,6 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
     add("--clip", type=float, default=1.0, metavar="NORM", help="longest gradient")
     add("--epochs", type=int, default=30, metavar="N")
     add("--patience", type=int, default=5, metavar="N", help="stop after so many epochs without a better one; 0: never")
-    add("--train-limit", type=int, metavar="N", help="train on so many utterances (default: all)")
     add("--eval-limit", type=int, metavar="N", help="evaluate on so many utterances (default: all)")
     add("--seed", type=int, default=0)
     add("--threads", type=int, default=1, metavar="N", help="of PyTorch")

@@ -136,12 +136,10 @@ class Trainer:
         self.config = model_config(options, corpus)
         self.network = Parser(self.config)
         self.leaves = torch.from_numpy(corpus.leaves)
-        self.train = corpus.splits["train"].limited(options.train_limit)
+        self.train = corpus.splits["train"]
         self.steps = options.epochs * math.ceil(len(self.train) / options.batch_size)
         self.optimizer = optimizer_of(self.network, options)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: rate_at(step, self.steps, options.warmup, options.schedule)
-        )
+        self.step = 0
 
     def epoch(self) -> float:
         """Train for one epoch and return the mean loss.
@@ -163,9 +161,16 @@ class Trainer:
             self.optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
-            self.optimizer.step()
-            self.schedule.step()
+            self.advance()
         return sum(losses) / len(losses)
+
+    def advance(self) -> None:
+        """Take a step, as long as the schedule says."""
+        share = rate_at(self.step, self.steps, self.options.warmup, self.options.schedule)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.options.learning_rate * share
+        self.optimizer.step()
+        self.step += 1
 
     def dropped(self, words: Tensor) -> Tensor:
         """Return words of which some are made unknown."""
@@ -253,7 +258,7 @@ def main() -> None:
     torch.set_flush_denormal(True)
     splits = ("train", "eval", "test") if options.test else ("train", "eval")
     try:
-        corpus = load(options.data_dir, options.max_words, options.max_frames, needed=splits)
+        corpus = load(options.data_dir, options.max_words, options.max_frames, options.train_limit, needed=splits)
         network, result = train(corpus, options)
         if options.checkpoint:
             save(options.checkpoint, network, corpus)
