@@ -59,13 +59,6 @@ class Split:
         """Return n."""
         return len(self.words)
 
-    def limited(self, count: int | None) -> Split:
-        """Return the first `count` utterances (all, for None)."""
-        if count is None or count >= self.total:
-            return self
-        count = min(count, len(self))
-        return Split(self.words[:count], self.frames[:count], self.first[:count], self.last[:count], count)
-
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
@@ -111,6 +104,7 @@ def load(
     max_words: int,
     max_frames: int,
     train_limit: int | None = None,
+    eval_limit: int | None = None,
     *,
     needed: tuple[str, ...] = ("train", "eval"),
 ) -> Corpus:
@@ -121,6 +115,7 @@ def load(
         max_words: T. Utterances with more are left out of training, and count as errors elsewhere.
         max_frames: L, alike.
         train_limit: train on so many utterances, of all domains alike; words are known from these alone.
+        eval_limit: evaluate on so many, alike.
         needed: splits that must be there.
 
     Raises:
@@ -133,22 +128,22 @@ def load(
                 f"{folder} has no *_{split}.tsv. Put the files of TOPv2 there, name their folder with --data-dir, "
                 f"or make some: python generate.py --to {folder}"
             )
-    digest = hashlib.sha256(json.dumps([FORMAT, max_words, max_frames, train_limit]).encode())
+    digest = hashlib.sha256(json.dumps([FORMAT, max_words, max_frames, train_limit, eval_limit]).encode())
     for path in (path for group in files.values() for path in group):
         digest.update(path.name.encode() + path.read_bytes())
     cache = folder / f"cache-{digest.hexdigest()[:16]}.npz"
     try:
         return read_cache(cache)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # not there, or cut short
-        corpus = build(files, max_words, max_frames, train_limit)
+        corpus = build(files, max_words, max_frames, {"train": train_limit, "eval": eval_limit})
         write_cache(cache, corpus)
         return corpus
 
 
-def build(files: dict[str, list[Path]], max_words: int, max_frames: int, train_limit: int | None) -> Corpus:
+def build(files: dict[str, list[Path]], max_words: int, max_frames: int, limits: dict[str, int | None]) -> Corpus:
     """Return the corpus of those files; words and frames are those of the utterances that are trained on."""
     parsed = {split: mixed([row for path in paths for row in read(path)]) for split, paths in files.items() if paths}
-    parsed["train"] = parsed["train"][:train_limit]
+    parsed = {split: rows[: limits.get(split)] for split, rows in parsed.items()}
     counts = Counter(word for words, _, _ in parsed["train"] for word in words)
     vocabulary = tuple(sorted(word for word, count in counts.items() if count >= MIN_COUNT))
     frames = tuple(sorted({frame for _, row, _ in parsed["train"] for frame in row}))

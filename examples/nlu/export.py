@@ -20,7 +20,7 @@ import torch
 
 from data import DataError, load
 from model import Output, Parser
-from options import add_data_flags, add_network_flags, check_network, model_config
+from options import add_data_flags, add_network_flags, check, model_config
 from train import restore
 
 OPSET = 17
@@ -54,7 +54,7 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     add_data_flags(parser)
     add_network_flags(parser)
     options = parser.parse_args(arguments)
-    check_network(parser, options)
+    check(parser, options)
     return options
 
 

@@ -183,7 +183,7 @@ class Trainer:
 def train(corpus: Corpus, options: argparse.Namespace) -> tuple[Parser, dict[str, float]]:
     """Train, print a line an epoch, and return the best epoch's network and its result."""
     trainer = Trainer(corpus, options)
-    held_out = corpus.splits["eval"].limited(options.eval_limit)
+    held_out = corpus.splits["eval"]
     best, best_epoch, weights = -1.0, 0, {}
     epoch = 0
     for epoch in range(1, options.epochs + 1):
@@ -258,7 +258,8 @@ def main() -> None:
     torch.set_flush_denormal(True)
     splits = ("train", "eval", "test") if options.test else ("train", "eval")
     try:
-        corpus = load(options.data_dir, options.max_words, options.max_frames, options.train_limit, needed=splits)
+        sizes = (options.max_words, options.max_frames, options.train_limit, options.eval_limit)
+        corpus = load(options.data_dir, *sizes, needed=splits)
         network, result = train(corpus, options)
         if options.checkpoint:
             save(options.checkpoint, network, corpus)

@@ -111,9 +111,18 @@ def test_what_is_too_long_or_unheard_of_counts_and_is_not_read(nlu, tmp_path):
     held_out = [*LINES, "alarm\tstop\t[IN:SILENCE_ALARM stop ]", LINES[0].replace("wake me", "please do wake me now")]
     split = nlu.data.load(put(tmp_path, held_out=held_out), 4, 5).splits["eval"]
     assert (len(split), split.total) == (2, 4)
-    assert split.limited(None) is split
-    limited = split.limited(1)
-    assert (len(limited), limited.total) == (1, 1)
+
+
+def test_limits_take_some_of_each_domain_and_know_their_words_alone(nlu, small_data, corpus):
+    limited = nlu.data.load(small_data, 32, 16, 100, 20)
+    assert [(len(limited.splits[name]), limited.splits[name].total) for name in ("train", "eval")] == [
+        (100, 100),
+        (20, 20),
+    ]
+    assert len(limited.vocabulary) < 0.6 * len(corpus.vocabulary)
+    intents = {limited.frames[row[0]] for row in limited.splits["train"].frames}
+    words = ("ALARM", "REMINDER", "MESSAGE", "WEATHER", "DIRECTIONS", "TIMER", "MUSIC", "EVENT")
+    assert all(any(word in intent for intent in intents) for word in words)
 
 
 def test_the_cache_is_used_until_a_file_changes(nlu, tmp_path, monkeypatch):

@@ -90,7 +90,7 @@ def test_a_training_learns_and_depends_on_its_seed_alone(nlu, corpus, capsys):
 def test_it_stops_early_and_keeps_the_best_epoch(nlu, corpus, capsys, monkeypatch):
     scores = iter([0.1, 0.3, 0.2, 0.3, 0.2])
     monkeypatch.setattr(nlu.train, "exact_match", lambda *_: next(scores))
-    options = nlu.train.parse_options([*SMALL, "--epochs=9", "--patience=2", "--batch-size=256", "--eval-limit=8"])
+    options = nlu.train.parse_options([*SMALL, "--epochs=9", "--patience=2", "--batch-size=256"])
     _, result = nlu.train.train(corpus, options)
     assert (result["accuracy"], result["best_epoch"], result["epochs"]) == (0.3, 2, 4)
     assert len(capsys.readouterr().out.splitlines()) == 4
