@@ -215,7 +215,7 @@ def write_cache(path: Path, corpus: Corpus) -> None:
 
 def read_cache(path: Path) -> Corpus:
     """Return what `write_cache` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         names = [key.removesuffix(".total") for key in arrays.files if key.endswith(".total")]
         parts = ("words", "frames", "first", "last")
         return Corpus(

@@ -235,8 +235,9 @@ class Parser(nn.Module):
 
     def lengths(self, memory: Tensor, shown: Tensor) -> Tensor:
         """Return `B x L`, logits of 1 to L frames, from the sum and the maximum over words."""
-        each = self.activation(self.length_in(memory)) * shown
-        return self.length_out(torch.cat([each.sum(dim=1) * 0.2, each.amax(dim=1)], dim=1))
+        each = self.activation(self.length_in(memory))
+        total, most = (each * shown).sum(dim=1), (each + (1 - shown) * HIDDEN).amax(dim=1)
+        return self.length_out(torch.cat([total * 0.2, most], dim=1))
 
     def pointers(self, y: Tensor, memory: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits of the spans' first and last words, `B x L x T` each."""

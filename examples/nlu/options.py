@@ -53,7 +53,7 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
     add(
         "--encoder",
         choices=["attention", "convolution", "hybrid"],
-        default="attention",
+        default="hybrid",
         help="what mixes the words; hybrid: both in each layer",
     )
     add("--encoder-layers", type=int, default=2, metavar="N")
@@ -103,7 +103,7 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
         help="share of the words that are made unknown in training",
     )
     add("--label-smoothing", type=float, default=0.1, metavar="P", help="of the three losses")
-    add("--learning-rate", type=float, default=0.002, metavar="LR", help="of AdamW, at its highest")
+    add("--learning-rate", type=float, default=0.003, metavar="LR", help="of AdamW, at its highest")
     add("--warmup", type=float, default=0.1, metavar="P", help="share of the steps in which the learning rate rises")
     add("--weight-decay", type=float, default=0.01, metavar="W")
     add("--batch-size", type=int, default=32, metavar="N")

@@ -115,10 +115,9 @@ def test_what_is_too_long_or_unheard_of_counts_and_is_not_read(nlu, tmp_path):
 
 def test_limits_take_some_of_each_domain_and_know_their_words_alone(nlu, small_data, corpus):
     limited = nlu.data.load(small_data, 32, 16, 100, 20)
-    assert [(len(limited.splits[name]), limited.splits[name].total) for name in ("train", "eval")] == [
-        (100, 100),
-        (20, 20),
-    ]
+    assert [limited.splits[name].total for name in ("train", "eval")] == [100, 20]
+    assert len(limited.splits["train"]) == 100
+    assert 10 < len(limited.splits["eval"]) <= 20  # some have a frame that those 100 do not
     assert len(limited.vocabulary) < 0.6 * len(corpus.vocabulary)
     intents = {limited.frames[row[0]] for row in limited.splits["train"].frames}
     words = ("ALARM", "REMINDER", "MESSAGE", "WEATHER", "DIRECTIONS", "TIMER", "MUSIC", "EVENT")

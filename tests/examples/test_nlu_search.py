@@ -41,9 +41,12 @@ def test_the_studies_are_those_promised(nlu, studies, space):
 
 def test_the_production_model_is_in_the_space(nlu, space):
     options = vars(nlu.train.parse_options([]))
-    values = {parameter.name: options[parameter.name] for parameter in space.parameters}
-    arch = space.architecture(values)
-    assert arch["encoder_layers"] == options["encoder_layers"]
+    values = {
+        parameter.name: options[parameter.name]
+        for parameter in space.parameters
+        if all(options[parent] in wanted for parent, wanted in parameter.when.items())
+    }
+    assert space.architecture(values).values == values
 
 
 @pytest.mark.parametrize("name", FILES)

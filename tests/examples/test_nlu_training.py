@@ -84,7 +84,7 @@ def test_a_training_learns_and_depends_on_its_seed_alone(nlu, corpus, capsys):
     assert (results[0], lines[0]) == (results[1], lines[1])
     assert lines[0] != lines[2]
     assert lines[0][-1]["train_loss"] < 0.8 * lines[0][0]["train_loss"]
-    assert results[0]["tree_f1"] > 0.1
+    assert results[0]["tree_f1"] > 0.03
 
 
 def test_it_stops_early_and_keeps_the_best_epoch(nlu, corpus, capsys, monkeypatch):
