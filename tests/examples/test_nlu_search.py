@@ -39,7 +39,7 @@ def test_the_studies_are_those_promised(nlu, studies, space):
         assert (latency.name, latency.direction, latency.device) == ("p99_ms", "minimize", "host")
 
 
-def test_the_production_model_is_in_the_space(nlu, space):
+def test_the_baseline_is_what_train_trains_by_itself(nlu, studies, space):
     options = vars(nlu.train.parse_options([]))
     values = {
         parameter.name: options[parameter.name]
@@ -47,6 +47,7 @@ def test_the_production_model_is_in_the_space(nlu, space):
         if all(options[parent] in wanted for parent, wanted in parameter.when.items())
     }
     assert space.architecture(values).values == values
+    assert all(study.baseline.values == values for study in studies.values())
 
 
 @pytest.mark.parametrize("name", FILES)
