@@ -24,6 +24,7 @@ from hwnas.cli import (
     _output,
     _phone,  # noqa: F401 - adds its commands to `device`
     _predictor,
+    _report,
     _search,
 )
 from hwnas.cli._options import STOPPED, Settings
@@ -50,6 +51,7 @@ app.command("measure")(_measure.measure)
 app.add_typer(_measurements.app, name="measurements")
 app.add_typer(_predictor.app, name="predictor")
 app.add_typer(_search.app, name="search")
+app.command("report")(_report.report)
 
 
 def _version(asked: bool) -> None:
@@ -103,7 +105,7 @@ def run(arguments: Sequence[str]) -> int:
         code = STOPPED
     except Exception:  # noqa: BLE001 - the last frame: the traceback is shown whole, nothing is swallowed
         traceback.print_exc()
-        _report(arguments)
+        _ask_for_report(arguments)
         return _BUG
     if code == STOPPED:
         _output.note("stopped")
@@ -122,7 +124,7 @@ def _refuse(error: typer.TyperException) -> int:
     return _WRONG
 
 
-def _report(arguments: Sequence[str]) -> None:
+def _ask_for_report(arguments: Sequence[str]) -> None:
     _output.fail(
         "this is a bug in hwnas, not in what you did",
         "please report it with the traceback above and this line: "

@@ -9,6 +9,9 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from hwnas._words import duration as duration
+from hwnas._words import plural as plural
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -90,25 +93,6 @@ def table(columns: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
     for row in rows:
         made.add_row(*(Text(cell) for cell in row))
     return made
-
-
-def plural(count: int, noun: str) -> str:
-    """Return `1 trial`, `2 trials`."""
-    return f"{count} {noun}" + ("" if count == 1 else "es" if noun.endswith(("s", "x", "ch")) else "s")
-
-
-def duration(seconds: float | None) -> str:
-    """Return seconds as a person says them: `0.4 s`, `12 s`, `3 min 05 s`, `1 h 12 min`."""
-    if seconds is None or not math.isfinite(seconds):
-        return "?"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def _labelled(label: str, style: str, text: str) -> None:

@@ -11,6 +11,7 @@ from hwnas.evaluation._factory import evaluator_from_config, settings_from_confi
 from hwnas.evaluation._network import NetworkCommand
 from hwnas.evaluation._pool import WorkerPool
 from hwnas.evaluation._settings import RunSettings, threads_per_worker
+from hwnas.evaluation._shown import shown_training
 from hwnas.evaluation._task import EvaluationResult, EvaluationTask, Evaluator
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "WorkerPool",
     "evaluator_from_config",
     "settings_from_config",
+    "shown_training",
     "threads_per_worker",
 ]

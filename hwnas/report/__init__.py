@@ -3,6 +3,7 @@
 from hwnas.report._diagnosis import diagnosis_data, diagnosis_figure, doubtful_models, write_diagnosis
 from hwnas.report._json import front_data, write_front_json
 from hwnas.report._label import GUESS, interval_text, label, number
+from hwnas.report._page import report_html, write_report
 from hwnas.report._plot import front_figure, write_front_png
 from hwnas.report._predictor_plots import device_figure, predicted_figure, reference_figure, write_figure
 from hwnas.report._stability_plot import stability_figure, write_stability_png
@@ -25,11 +26,13 @@ __all__ = [
     "number",
     "predicted_figure",
     "reference_figure",
+    "report_html",
     "stability_figure",
     "summarise",
     "write_diagnosis",
     "write_figure",
     "write_front_json",
     "write_front_png",
+    "write_report",
     "write_stability_png",
 ]

@@ -33,17 +33,26 @@ def scale(axis: Axes, which: Which, objective: Objective) -> None:
 
 
 def limits(axis: Axes, which: Which, objective: Objective, summary: StudySummary) -> None:
-    """Set the ends of an axis, so that the front, its intervals, the reference point and the limit are within.
+    """Set the ends of an axis to those of `axis_ends`; `mark_beyond` shows the trials beyond them at the edge."""
+    ends = axis_ends(objective, summary)
+    if ends is None:
+        return
+    (axis.set_xlim if which == "x" else axis.set_ylim)(*ends)
+    if objective.log:
+        _label_log(axis, which, *ends)
 
-    Where trials are much poorer than the reference point, the axis ends before them; `mark_beyond` shows them at its
-    edge.
+
+def axis_ends(objective: Objective, summary: StudySummary) -> tuple[float, float] | None:
+    """Return the ends of an axis that has the front, its intervals, the reference point and the limit within.
+
+    Where trials are much poorer than the reference point, the axis ends before them. `None` without a complete trial.
     """
     values = [trial.values[objective.name].value for trial in summary.complete]
     if not values:
-        return
+        return None
     scores = np.array([objective.score(value) for value in values])
     best = low = scores.max()
-    if summary.reference is not None:
+    if summary.reference is not None and objective.name in summary.reference:
         reference = objective.score(summary.reference[objective.name])
         low = min(best, reference - _MARGIN * abs(best - reference))
     low = max(float(scores.min()), low)
@@ -51,9 +60,7 @@ def limits(axis: Axes, which: Which, objective: Objective, summary: StudySummary
     low, high = min(ends), max(ends)
     pad = _PAD * (high - low) or 0.05 * abs(high) or 0.05
     first, last = sorted((objective.unscore(low - pad), objective.unscore(high + pad)))
-    (axis.set_xlim if which == "x" else axis.set_ylim)(first, last)
-    if objective.log:
-        _label_log(axis, which, first, last)
+    return first, last
 
 
 def mark_beyond(axis: Axes, points: Sequence[tuple[float, float]]) -> None:
@@ -81,7 +88,7 @@ def _needed(objective: Objective, summary: StudySummary) -> list[float]:
             found.append(trial.again[objective.name].value)
         if objective.name in trial.foretold:
             found.append(trial.foretold[objective.name].value)
-    if summary.reference is not None:
+    if summary.reference is not None and objective.name in summary.reference:
         found.append(summary.reference[objective.name])
     if objective.limit is not None:
         found.append(objective.limit)

@@ -42,7 +42,8 @@ _SAAS, _PLAIN, _INK, _FAINT = "#0072B2", "#D55E00", "#333333", "#999999"
 _SHADES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 #: Parameters shown by how much they matter.
 _MOST = 12
-_NAMES = {"saas": "SAAS", "saas-map": "SAAS, most probable", "map": "plain Gaussian process", "prior": "prior alone"}
+#: What a method is called.
+MODELS = {"saas": "SAAS", "saas-map": "SAAS, most probable", "map": "plain Gaussian process", "prior": "prior alone"}
 
 
 def diagnosis_data(
@@ -173,7 +174,7 @@ def _draw_model(
     axis.text(0.03, 0.97, text, transform=axis.transAxes, va="top", fontsize=9, color=_INK)
     way = "leave-one-out" if model is outcome.saas else "cross-validated"
     axis.set_title(
-        f"{objective.name}: {_NAMES.get(model.method, model.method)}, {way}",
+        f"{objective.name}: {MODELS.get(model.method, model.method)}, {way}",
         fontsize=11,
     )
     _tidy(axis)

@@ -11,12 +11,12 @@ from hwnas.measurement import MeasurementStore
 from hwnas.search import Provenance, TrialState, latency_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hwnas.measurement import LatencyTrace, Measurement
     from hwnas.search import LatencyCounts, Objective, Study, Trial, Value
 
-_Z95 = 1.959964
+Z95 = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +114,9 @@ class StudySummary:
         if value.sigma is None:
             return None
         if objective.log:
-            factor = math.exp(_Z95 * value.sigma / value.value)
+            factor = math.exp(Z95 * value.sigma / value.value)
             return value.value / factor, value.value * factor
-        return value.value - _Z95 * value.sigma, value.value + _Z95 * value.sigma
+        return value.value - Z95 * value.sigma, value.value + Z95 * value.sigma
 
 
 def is_guess(value: Value) -> bool:
@@ -144,7 +144,7 @@ def summarise(study: Study) -> StudySummary:
         reference=study.reference(),
         hypervolume=tuple(float(value) for value in history),
         parameters=tuple(parameter.name for parameter in study.space.parameters),
-        intervals=_intervals(measured),
+        intervals=intervals_of(measured),
         verdicts={measurement.id: str(measurement.verdict) for measurement in measured if measurement.id is not None},
         devices={device: _device(MeasurementStore(study.store).trace(row)) for device, row in devices.items()},
     )
@@ -157,7 +157,8 @@ def _measured(study: Study, front: Sequence[Trial]) -> list[Measurement]:
     return [MeasurementStore(study.store).get(row) for row in rows]
 
 
-def _intervals(measured: Sequence[Measurement]) -> dict[tuple[int, str], tuple[float, float]]:
+def intervals_of(measured: Iterable[Measurement]) -> dict[tuple[int, str], tuple[float, float]]:
+    """Return the 95 % intervals of measurements, by trace id and metric."""
     return {
         (item.id, name): (estimate.low_ms, estimate.high_ms)
         for item in measured

@@ -27,6 +27,7 @@ The same study is there in another process, and after a crash: `Study.load(store
 from a study file, with devices and trainings, and `optimize` is that loop for a study of one's own.
 """
 
+from hwnas.search._batch import task_of
 from hwnas.search._config import AutoSettings, SaasSettings, SearchSettings, StudyConfig, load_study_config
 from hwnas.search._counts import LatencyCounts, latency_counts
 from hwnas.search._devices import DeviceMeasurer
@@ -40,8 +41,6 @@ from hwnas.search._events import (
     MeasurementProgress,
     PhaseStarted,
     Progress,
-    ReplicaCompleted,
-    ReplicaFailed,
     StudyFinished,
     StudyStarted,
     StudyStopped,
@@ -96,8 +95,6 @@ __all__ = [
     "Provenance",
     "RandomStrategy",
     "Replica",
-    "ReplicaCompleted",
-    "ReplicaFailed",
     "SaasQnehviStrategy",
     "SaasSettings",
     "SearchSettings",
@@ -124,4 +121,5 @@ __all__ = [
     "optimize",
     "resume_study",
     "run_study",
+    "task_of",
 ]
