@@ -16,6 +16,8 @@ from hwnas.search import (
     MeasurementProgress,
     PhaseStarted,
     Progress,
+    ReplicaCompleted,
+    ReplicaFailed,
     StudyFinished,
     StudyStarted,
     StudyStopped,
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from rich.panel import Panel
 
-    from hwnas.search import LatencyCounts, Objective, Trial, Value
+    from hwnas.search import LatencyCounts, Objective, Trial
 
 _PHASES = {
     "propose": "choosing the next architectures",
@@ -36,6 +38,7 @@ _PHASES = {
     "measure": "measuring",
     "evaluate": "training",
     "settle": "measuring what the front hangs on",
+    "replicate": "replicating front members",
     "remeasure": "measuring the front once more",
 }
 
@@ -77,7 +80,7 @@ class Board:
             case PhaseStarted():
                 self._end_phase(event.phase)
                 where = f" on {event.device}" if event.device else ""
-                batch = f", batch {event.batch + 1}" if event.phase not in ("settle", "remeasure") else ""
+                batch = f", batch {event.batch + 1}" if event.phase not in ("settle", "replicate", "remeasure") else ""
                 self._phase = f"{_PHASES[event.phase]}{where}{batch}"
                 self._phase_size, self._phase_done = len(event.trials), 0
             case StudyFinished():
@@ -99,6 +102,11 @@ class Board:
             case TrialCompleted():
                 self._phase_done += 1
                 self._remember(event.trial)
+            case ReplicaCompleted():
+                self._phase_done += 1
+                self._remember(event.trial)
+            case ReplicaFailed():
+                self._phase_done += 1
             case LatencySettled() if event.number in self._trials:
                 trial = self._trials[event.number]
                 self._trials[event.number] = replace(trial, values={**trial.values, event.name: event.after})
@@ -135,9 +143,9 @@ class Board:
         within = (
             trial
             for trial in self._trials.values()
-            if all(other.feasible(trial.values[other.name].value) for other in self._objectives)
+            if all(other.feasible(trial.mean(other.name)) for other in self._objectives)
         )
-        return max(within, key=lambda trial: objective.sign * trial.values[objective.name].value, default=None)
+        return max(within, key=lambda trial: objective.sign * trial.mean(objective.name), default=None)
 
     @property
     def finished(self) -> int:
@@ -182,7 +190,7 @@ class Board:
             "fit": self._fit_s,
             "acquisition": self._acquisition_s,
             "measuring": self._spent("measure", "settle", "remeasure"),
-            "training": self._spent("evaluate"),
+            "training": self._spent("evaluate", "replicate"),
         }
         return [
             ("", " · ".join([f"{self.counts.get('complete', 0)} complete", *others])),
@@ -201,11 +209,11 @@ class Board:
             if not objective.optimize or trial is None:
                 continue
             beside = [
-                f"{label(other.name, other.device)} {_figure(trial.values[other.name])}"
+                f"{label(other.name, other.device)} {_figure(trial, other.name)}"
                 for other in self._objectives
                 if other is not objective
             ]
-            value = f"{label(objective.name, objective.device)} {_figure(trial.values[objective.name])}"
+            value = f"{label(objective.name, objective.device)} {_figure(trial, objective.name)}"
             rows.append((not rows, f"{value}  (trial {trial.number}: {', '.join(beside)})" if beside else value))
         return rows or [(True, "–")]
 
@@ -223,8 +231,8 @@ class Board:
         return f"{self._phase}{done}, {duration(self._clock() - self._phase_s)}{waiting}"
 
 
-def _figure(value: Value) -> str:
-    return f"{GUESS if is_guess(value) else ''}{number(value.value)}"
+def _figure(trial: Trial, name: str) -> str:
+    return f"{GUESS if is_guess(trial.values[name]) else ''}{number(trial.mean(name))}"
 
 
 def latency_rows(latencies: Sequence[LatencyCounts]) -> list[tuple[str, str]]:

@@ -15,6 +15,8 @@ from hwnas.search import (
     FrontRemeasured,
     LatencyForeseen,
     LatencySettled,
+    ReplicaCompleted,
+    ReplicaFailed,
     StudyFinished,
     StudyStarted,
     StudyStopped,
@@ -110,6 +112,15 @@ def log(event: Event) -> bool:
             _output.note(
                 f"trial {event.number}: {label(event.name)} {number(before)}, measured again {_changed(before, after)}"
             )
+        case ReplicaCompleted():
+            told = event.trial.values
+            figures = ", ".join(
+                f"{label(name)} {number(told[name].value)}, trained again {number(value.value)}"
+                for name, value in event.values.items()
+            )
+            _output.note(f"trial {event.trial.number}: {figures}")
+        case ReplicaFailed():
+            _output.warn(f"training {event.number} of trial {event.trial} again failed: {event.error}", event.hint)
         case Warned():
             _output.warn(event.message, event.hint)
         case StudyStopped():

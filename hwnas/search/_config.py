@@ -222,6 +222,8 @@ class StudyConfig(_Table):
         reported = [objective.name for objective in objectives if objective.source == "evaluation"]
         if reported and self.evaluation is None:
             raise ValueError(f"{reported[0]!r} comes from a training, and there is no [evaluation]")
+        if self.search.replicas and not reported:
+            raise ValueError(f"replicas = {self.search.replicas} repeats trainings, and no objective comes from one")
         if self.evaluation is not None and not reported:
             raise ValueError("there is an [evaluation], and no objective reads what it reports")
         return self

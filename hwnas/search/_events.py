@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hwnas.search._counts import LatencyCounts
     from hwnas.search._trial import Trial, Value
 
-Phase = Literal["propose", "network", "measure", "evaluate", "settle", "remeasure"]
+Phase = Literal["propose", "network", "measure", "evaluate", "settle", "replicate", "remeasure"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +146,25 @@ class FrontRemeasured:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaCompleted:
+    """A member of the front was trained once more: the trial as it is now, which training it was, what it gave."""
+
+    trial: Trial
+    number: int
+    values: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaFailed:
+    """A further training of a trial failed; the trial stays as it is."""
+
+    trial: int
+    number: int
+    error: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something is not as it should be, and the search goes on."""
 
@@ -186,6 +205,8 @@ Event = (
     | TrialFailed
     | Progress
     | FrontRemeasured
+    | ReplicaCompleted
+    | ReplicaFailed
     | Warned
     | StudyStopped
     | StudyFinished

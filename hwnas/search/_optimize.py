@@ -1,4 +1,4 @@
-"""The search loop: ask, find out, tell, until the study has all its trials; then measure the front once more.
+"""The search loop: ask, find out, tell, until the study has all its trials; then train and measure the front again.
 
 It uses nothing of a study but its public methods: a loop of one's own can do the same.
 """
@@ -25,6 +25,7 @@ from hwnas.search._events import (
 )
 from hwnas.search._foresight import ForetoldOracle, is_measured
 from hwnas.search._progress import Reporter
+from hwnas.search._replicate import Replicator
 from hwnas.search._settle import Settler
 from hwnas.search._tools import Tools
 from hwnas.search._trial import TrialState
@@ -56,7 +57,7 @@ class StudyResult:
         name: the study's.
         finished: whether it has all its trials, and all of them are over.
         front: the Pareto front, best in the first objective first. `Trial.again` has the values that were measured once
-            more at the end, beside `Trial.values`.
+            more at the end, beside `Trial.values`, and `Trial.replicas` what further trainings gave.
         hypervolume: of the front, see `Study.hypervolume_history`; `None` where no trial is complete.
     """
 
@@ -124,8 +125,11 @@ def optimize(
         settler.between_batches()
         while not stop.is_set() and _run_batch(study, tools, reporter, stop):
             settler.between_batches()
-        if not stop.is_set():
+        replicator = Replicator(study, tools, reporter, stop)
+        while not stop.is_set():
             settler.final_front()
+            if not replicator.round():
+                break
         if not stop.is_set() and study.settings.remeasure:
             _remeasure(study, tools, reporter, stop)
     except StoppedError:

@@ -63,8 +63,11 @@ class Reporter:
         )
 
     def _left_s(self, finished: int) -> float | None:
-        """Return the time left at the pace so far; `None` before the first trial of this run is over."""
+        """Return the time left at the pace so far; `None` before the first trial of this run is over, and once all are.
+
+        What the front still needs then has another pace.
+        """
         done = finished - self._finished_before
-        if done < 1:
+        if done < 1 or finished >= self._study.settings.trials:
             return None
         return (time.monotonic() - self._began_s) / done * (self._study.settings.trials - finished)

@@ -13,6 +13,7 @@ from hwnas.search._events import StudyFinished, StudyStarted, ignore
 from hwnas.search._foresight import foresight_from_settings
 from hwnas.search._optimize import StudyResult, is_unconfirmed, optimize
 from hwnas.search._presence import at_work, is_at_work
+from hwnas.search._replicate import lacking
 from hwnas.search._settle import is_unsettled
 from hwnas.search._study import Study
 from hwnas.search._targets import check_baseline
@@ -164,7 +165,7 @@ class _Tools:
 
     def run(self, study: Study, on_event: Listener, stop: threading.Event | None) -> StudyResult:
         """Run the study, if there is anything left to do."""
-        if study.is_finished and not _wants_remeasuring(study):
+        if study.is_finished and not _wants_remeasuring(study) and not lacking(study):
             result = StudyResult.of(study)
             count = len(study.trials())
             on_event(StudyStarted(study.name, count, count, resumed=True))
