@@ -5,13 +5,13 @@
 It reads measurements/SPACE.parquet (made by benchmarks/tables.py), skips, saying so, where there is none, and with
 --write keeps what it prints in benchmarks/results/own_tables.md and .json.
 
-The protocol. A draw splits the networks: 60 % train, on all targets but one; the ten references come from these too,
-and are all that is known of the target. Everything is scored on the other 40 %, which no target was trained on, by
-their p99 as it was measured once: Spearman's rank correlation, the median absolute percentage error, the share within
-10 %, and how often the 95 % interval holds the measurement. Figures are means over draws, with the standard deviation
-over draws beside Spearman's. The retest is the same for two measurements of the same networks, some minutes apart:
-what the noise of measuring leaves to be reached. Constants of the predictor were set on other tables
-(benchmarks/predictors.py); nothing was chosen on these.
+The protocol. A draw splits the networks: 60 % train, on all targets but one (nor on that one on another machine);
+the ten references come from these too, and are all that is known of the target. Everything is scored on the other 40 %,
+which no target was trained on, by their p99 as it was measured once: Spearman's rank correlation, the median absolute
+percentage error, the share within 10 %, and how often the 95 % interval holds the measurement. Figures are means over
+draws, with the standard deviation over draws beside Spearman's. The retest is the same for two measurements of the same
+networks, some minutes apart: what the noise of measuring leaves to be reached. Constants of the predictor were set on
+other tables (benchmarks/predictors.py); nothing was chosen on these.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from _table_targets import in_order, parts
 from scipy.stats import spearmanr
 from table_files import read, retest, row
 
@@ -41,7 +42,7 @@ from hwnas.predictor import (
 from hwnas.space import get_space
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).resolve().parent
 SCORES = ("spearman", "median error", "within 10 %", "coverage")
@@ -112,11 +113,12 @@ def load(folder: Path, name: str, quantile: Literal["p50", "p99"]) -> Tables:
     for item in records:
         sigmas[place[item["architecture_id"]], whole.devices.index(item["device"])] = record_sigma_log(item, metric)
     complete = np.flatnonzero(np.isfinite(whole.latencies_ms).all(1))
-    table = whole.select(rows=complete)
+    table = whole.select(rows=complete, devices=in_order(whole.devices))
+    sigmas = sigmas[complete][:, [whole.devices.index(device) for device in table.devices]]
     featuriser = featuriser_of(space)
     by_target = {device: [item for item in records if item["device"] == device] for device in table.devices}
     retests = {device: retest(own, [a for a in again if a["device"] == device]) for device, own in by_target.items()}
-    return Tables(name, table, sigmas[complete], featuriser, featuriser(table.architectures), quantile, retests)
+    return Tables(name, table, sigmas, featuriser, featuriser(table.architectures), quantile, retests)
 
 
 def evaluate(tables: Tables, draws: int, measured: int) -> dict[str, np.ndarray]:
@@ -147,7 +149,7 @@ def predictions(
     counts = features.blocks["counts"]
     yield "lookup table", LookupTable().fit(counts[random], y[random]).predict(counts[test])
     yield "ridge on counts", RidgeModel().fit(counts[random], y[random]).predict(counts[test])
-    others = [device for device in table.devices if device != target]
+    others = [device for device in table.devices if parts(device)[0] != parts(target)[0]]
     predictor = LatencyPredictor(tables.featuriser).fit(table.select(rows=train, devices=others), features[train])
     chosen = train[predictor.suggest_support(measured, features[train])]
     for name, rows in ((RANDOM, random), (DESIGNED, chosen), (f"transfer, {MANY} random references", train[:MANY])):
@@ -177,24 +179,24 @@ def report(tables: Tables, scores: dict[str, np.ndarray], measured: int) -> str:
     title = (
         f"## {tables.space}: {count} networks, {len(devices)} targets, {measured} measurements of p99 on the new one"
     )
-    lines = [title, "", f"Spearman of {tables.quantile}", "", *spearman_table(tables, scores), "", "By target", ""]
+    machines = ", ".join(f"`{name}`" for name in sorted({parts(device)[1] for device in devices}))
+    lines = [title, "", f"Measured on {machines}; Spearman of {tables.quantile}", ""]
+    lines += [*spearman_table(tables, scores), "", "By target", ""]
     heads = ["new target", "Spearman", "retest", "median error", "retest's change", "within 10 %", "95 % coverage"]
     lines += [row(heads), row(["---"] * len(heads))]
     for i, device in enumerate(devices):
         mean, again = scores[DESIGNED][:, i].mean(0), tables.retests[device]
-        cells = [device, f"{mean[0]:.3f}", shown(again, f"{tables.quantile}_ms_spearman", ".3f"), f"{mean[1]:.1%}"]
-        lines.append(
-            row(
-                [*cells, shown(again, f"{tables.quantile}_ms_median_change", ".1%"), f"{mean[2]:.0%}", f"{mean[3]:.1%}"]
-            )
-        )
+        cells = [short(device, devices), f"{mean[0]:.3f}", shown(again, f"{tables.quantile}_ms_spearman", ".3f")]
+        cells += [f"{mean[1]:.1%}", shown(again, f"{tables.quantile}_ms_median_change", ".1%")]
+        lines.append(row([*cells, f"{mean[2]:.0%}", f"{mean[3]:.1%}"]))
     return "\n".join([*lines, "", "All models, mean over targets", "", *model_table(scores)])
 
 
 def spearman_table(tables: Tables, scores: dict[str, np.ndarray]) -> list[str]:
     """Return Spearman by model and target, with the retest below."""
     devices = tables.table.devices
-    lines = [row(["", *devices, "mean", "sd over draws"]), row(["---"] * (len(devices) + 3))]
+    heads = [short(device, devices) for device in devices]
+    lines = [row(["", *heads, "mean", "sd over draws"]), row(["---"] * (len(devices) + 3))]
     for model, values in scores.items():
         means = values[:, :, 0].mean(0)
         lines.append(row([named(model), *(f"{v:.3f}" for v in [*means, means.mean()]), spread(values)]))
@@ -215,6 +217,12 @@ def model_table(scores: dict[str, np.ndarray]) -> list[str]:
         cells = [f"{mean[0]:.3f}", *(f"{v:.1%}" for v in (*mean[1:], coverage.min(), coverage.max()))]
         lines.append(row([named(model), *cells]))
     return lines
+
+
+def short(device: str, devices: Sequence[str]) -> str:
+    """Return a column's name without its machine, where the target is there once."""
+    target = parts(device)[0]
+    return target if [parts(other)[0] for other in devices].count(target) == 1 else device
 
 
 def named(model: str) -> str:

@@ -1,8 +1,9 @@
 """The files of a latency table of our own: measurements in Parquet, and the card that says how they were made.
 
 `SPACE.parquet` holds the first measurement of each network on each target, `SPACE-again.parquet` the further ones of
-the networks that were repeated; docs/measurements.md has the columns. `SPACE.json` and `SPACE.md` are the card, made
-from the two files alone.
+the networks that were repeated; docs/measurements.md has the columns. Both have complete columns alone: a target on a
+machine, with nearly all networks. What is not complete is in `SPACE-partial.parquet`, to be gone on with. `SPACE.json`
+and `SPACE.md` are the card, made from the first two files alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from _table_targets import in_order, parts
 from scipy.stats import spearmanr
 
 from hwnas.measurement import card_path, import_measurements, measurement_records, read_records, write_card
@@ -27,46 +29,62 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 QUANTILES = ("p50_ms", "p99_ms")
+#: Share of the networks that a complete column has.
+COMPLETE = 0.98
+
+
+def is_complete(known: int, networks: int) -> bool:
+    """Return whether a column with so many of the networks is complete: a few may have failed there."""
+    return known >= COMPLETE * networks
 
 
 def import_back(folder: Path, space: str, store: Store) -> None:
     """Take into the store what the files hold."""
-    for path in (folder / f"{space}.parquet", folder / f"{space}-again.parquet"):
+    for path in (folder / f"{space}{ending}.parquet" for ending in ("", "-again", "-partial")):
         if path.exists():
             found = import_measurements(store, path)
             if found.new:
                 print(f"{found.new} measurements taken from {path.name}", flush=True)
 
 
-def export(store: Store, space: str, folder: Path, order: Sequence[str]) -> None:
-    """Write the files of all measurements of a space that the store holds."""
-    first: dict[tuple[str, str], Record] = {}
-    again: list[Record] = []
+def write_files(store: Store, space: str, folder: Path, networks: int) -> None:
+    """Write the files of all measurements of a space that the store holds, of columns of so many networks."""
+    columns: dict[str, list[Record]] = {}
     for record in sorted(measurement_records(store, space=space), key=lambda record: record["created_at"]):
-        key = (record["device"], record["architecture_id"])
-        if key in first:
-            again.append(record)
-        else:
-            first[key] = record
-    if not first:
+        columns.setdefault(record["device"], []).append(record)
+    if not columns:
         print(f"nothing of {space} is measured yet", flush=True)
         return
+    first: list[Record] = []
+    again: list[Record] = []
+    partial: list[Record] = []
+    for name in in_order(list(columns)):
+        seen: set[str] = set()
+        complete = is_complete(len({record["architecture_id"] for record in columns[name]}), networks)
+        for record in columns[name]:
+            kept = again if record["architecture_id"] in seen else first
+            (kept if complete else partial).append(record)
+            seen.add(record["architecture_id"])
     folder.mkdir(parents=True, exist_ok=True)
-    write_records(folder / f"{space}.parquet", first.values(), samples=False)
-    if again:
-        write_records(folder / f"{space}-again.parquet", again, samples=False)
-    describe(folder, space, order)
+    for ending, records in (("", first), ("-again", again), ("-partial", partial)):
+        path = folder / f"{space}{ending}.parquet"
+        if records:
+            write_records(path, records, samples=False)
+        else:
+            path.unlink(missing_ok=True)
+    if first:
+        describe(folder, space)
+    begun = len({record["device"] for record in partial})
+    print(f"{folder / space}.parquet: {len(columns) - begun} columns; {begun} more in {space}-partial", flush=True)
 
 
-def describe(folder: Path, space: str, order: Sequence[str]) -> None:
-    """Write the card of the files in a folder, the targets in this order."""
+def describe(folder: Path, space: str) -> None:
+    """Write the card of the files in a folder."""
     path = folder / f"{space}.parquet"
     card = write_card(path, notes=f"made by benchmarks/tables.py --space {space}; what came second is in {space}-again")
-    further = further_of(read(path), read(folder / f"{space}-again.parquet"), order)
+    further = further_of(read(path), read(folder / f"{space}-again.parquet"))
     card_path(path).write_text(json.dumps(card | further, indent=1) + "\n", encoding="utf-8")
     (folder / f"{space}.md").write_text(markdown(space, card | further), encoding="utf-8")
-    held = f"{further['architectures']} networks on {len(further['targets'])} targets"
-    print(f"{path}: {held}, {card['measurements']} measurements; card in {space}.json and {space}.md", flush=True)
 
 
 def read(path: Path) -> list[Record]:
@@ -74,18 +92,32 @@ def read(path: Path) -> list[Record]:
     return [record for _, record in read_records(path)] if path.exists() else []
 
 
-def further_of(records: Sequence[Record], again: Sequence[Record], order: Sequence[str]) -> Record:
+def further_of(records: Sequence[Record], again: Sequence[Record]) -> Record:
     """Return what is to be said of a table beside what stands on every card."""
-    names = sorted({item["device"] for item in records}, key=lambda name: (*order, name).index(name))
-    loads = [value for item in records for value in (state(item, "before"), state(item, "after")) if value is not None]
-    facts = json.loads(records[0]["facts"])
+    names = in_order(list({item["device"] for item in records}))
+    by_machine: dict[str, list[Record]] = {}
+    for item in records:
+        by_machine.setdefault(parts(item["device"])[1], []).append(item)
     return {
         "architectures": len({item["architecture_id"] for item in records}),
         "repeated": len(again),
-        "host": {name: facts[name] for name in ("model", "architecture", "os", "logical_cores", "memory_bytes")},
-        "load_1m": spread(loads) if loads else None,
+        "machines": {name: machine_of(found) for name, found in sorted(by_machine.items())},
         "targets": {name: target_of(name, records, again) for name in names},
         "rank_correlation_p99": rank_correlations(records, names),
+    }
+
+
+def machine_of(records: Sequence[Record]) -> Record:
+    """Return what is to be said of one machine, from the measurements made on it."""
+    facts = json.loads(records[0]["facts"])
+    loads = [value for item in records for value in (state(item, "before"), state(item, "after")) if value is not None]
+    moments = sorted(item["created_at"] for item in records)
+    return {
+        **{name: facts[name] for name in ("model", "architecture", "os", "logical_cores", "memory_bytes")},
+        "hosts": sorted({str(json.loads(item["facts"])["extra"].get("host")) for item in records}),
+        "load_1m": spread(loads) if loads else None,
+        "first_at": moments[0].isoformat(),
+        "last_at": moments[-1].isoformat(),
     }
 
 
@@ -151,17 +183,14 @@ def rank_correlations(records: Iterable[Record], names: Sequence[str]) -> Record
 
 def markdown(space: str, card: Record) -> str:
     """Return the card for people."""
-    host, load, (protocol, *_) = card["host"], card["load_1m"], card["protocols"].values()
-    busy = f"{load['median']:.1f} ({load['least']:.1f} to {load['most']:.1f})" if load else "not known"
+    protocol, *_ = card["protocols"].values()
     return f"""# {space}: {card["architectures"]} networks on {len(card["targets"])} targets
 
-Made by `python benchmarks/tables.py --space {space}`, whose docstring says which networks these are.
-[docs/measurements.md](../docs/measurements.md) has the columns of `{space}.parquet`; `{space}-again.parquet` has what
-was measured a second time.
+Made by `python benchmarks/tables.py --space {space}`, whose docstring says which networks these are, and how a target's
+figures come about. [docs/measurements.md](../docs/measurements.md) has the columns of `{space}.parquet`;
+`{space}-again.parquet` has what was measured a second time.
 
-- **Machine:** {host["model"]}, {host["logical_cores"]} cores, {host["memory_bytes"] / 2**30:.0f} GiB,
-  {host["architecture"]}, {host["os"]}. Load average around the measurements: {busy}.
-- **When:** {card["first_at"][:16]} to {card["last_at"][:16]} UTC.
+{chr(10).join(machine_line(name, found) for name, found in card["machines"].items())}
 - **Protocol:** at least {protocol["samples"]} samples in {protocol["processes"]} fresh processes, {protocol["group"]}
   networks interleaved, {protocol["reference"]} inferences of a reference network around each block, disturbed blocks
   done again; `{space}.json` has all settings.
@@ -176,6 +205,17 @@ Rank correlation of p99 between targets:
 
 {chr(10).join(correlation_table(card))}
 """
+
+
+def machine_line(name: str, found: Record) -> str:
+    """Return what the card says of a machine."""
+    load = found["load_1m"]
+    busy = f"{load['median']:.1f} ({load['least']:.1f} to {load['most']:.1f})" if load else "not known"
+    return (
+        f"- **Machine** `{name}`: {found['model']}, {found['logical_cores']} cores, "
+        f"{found['memory_bytes'] / 2**30:.0f} GiB, {found['architecture']}, {found['os']};\n"
+        f"  {found['first_at'][:16]} to {found['last_at'][:16]} UTC, load average {busy}."
+    )
 
 
 def target_table(card: Record) -> list[str]:

@@ -1,14 +1,25 @@
-"""Latency tables of our own: the same networks of a space on several targets of this machine.
+"""Latency tables of our own: the same networks of a space on several targets, of this machine and of others.
 
     python benchmarks/tables.py --space digits [--networks 500] [--targets ort1 litert ...] [--minutes 30]
+    python benchmarks/tables.py --space digits --plan        # what is there, what is missing, about how long it takes
     python benchmarks/tables.py --space digits --export      # write the files from what is there, measure nothing
 
 It measures with the product's own protocol and store, in the workspace that --workspace names, and writes
-measurements/SPACE.parquet (one row a network and target), SPACE-again.parquet (what was measured a second time), and a
-card that says how and on what, SPACE.json and SPACE.md. It goes network by network, 24 at a time on every target, so
-that it may be ended at any time, by --minutes or Ctrl-C, and be called again: what the workspace or the files in
-measurements/ hold is not measured again. More networks are always the same ones and some more. Some, spread over all,
-are measured twice: how well the two agree is about as well as any predictor can do.
+measurements/SPACE.parquet (one row a network and target), SPACE-again.parquet (what was measured a second time),
+SPACE-partial.parquet (columns that are not complete), and a card that says how and on what, SPACE.json and SPACE.md.
+
+It goes target by target, 24 networks at a time, so that it may be ended at any moment, by --minutes, Ctrl-C or the
+kernel, and be called again: what the workspace or the files in measurements/ hold is not measured again. The files are
+written whenever a target is complete, and every ten minutes. More networks are always the same ones and some more.
+
+A column is of one target on one machine, and named for both, for two machines give two columns. Before one is gone on
+with, eight of its networks are measured once more: where their medians moved by more than 5 %, this is another machine,
+or another state of it, and nothing is added. A target that is complete on some machine is done; --here measures it on
+this one too.
+
+Some networks, spread over all, are measured twice: how well the two agree is about as well as any predictor can do.
+One target is measured at a time: side by side, each on a core of its own, medians were the same, but other programs
+then had no core to go to, and p99 told of them (rank correlation of two campaigns .5, alone .9).
 
 Networks are drawn uniformly with a fixed seed. No two of them are the same when deployed, and those without a live
 path from input to output are left out.
@@ -18,52 +29,37 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from table_files import export, import_back
+from _table_column import AnotherMachineError, Column
+from _table_targets import TARGETS, USUAL, in_order, machine_name, parts
+from table_files import import_back, is_complete, write_files
 
-from hwnas._deadline import Deadline
 from hwnas.cli._stop import stopping
-from hwnas.device import Device, DeviceProfile, DeviceRegistry
 from hwnas.errors import StoppedError
-from hwnas.measurement import Measurement, MeasurementProtocol, MeasurementStore, measure
-from hwnas.network import simplified, write_network
+from hwnas.measurement import MeasurementStore
+from hwnas.network import simplified
 from hwnas.space import get_space
 from hwnas.space.nasbench201 import is_live
 from hwnas.store import Store
 from hwnas.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from hwnas.network import NetworkFile
     from hwnas.space import Architecture, SearchSpace
 
 ROOT = Path(__file__).resolve().parent.parent
 SEED = 2026
 CHUNK = 24  # three groups of what the protocol interleaves
-AGAIN_AT_ONCE = 8  # as many as the protocol interleaves
-CONNECT_S = 60.0
-
-
-PROFILES = (
-    DeviceProfile("ort1", notes="ONNX Runtime, one thread"),
-    DeviceProfile("litert", runtime="litert", notes="LiteRT with XNNPACK, one thread"),
-    DeviceProfile("openvino", runtime="openvino", notes="OpenVINO, one thread"),
-    DeviceProfile("ort-plain", options={"graph_optimization": "none"}, notes="ONNX Runtime without graph optimisation"),
-    DeviceProfile("ort-int8", options={"precision": "int8"}, notes="ONNX Runtime in eight-bit integers (static QDQ)"),
-    DeviceProfile("litert-plain", runtime="litert", options={"xnnpack": False}, notes="LiteRT without XNNPACK"),
-    DeviceProfile("ort2", threads=2, notes="ONNX Runtime, two threads"),
-    DeviceProfile("pytorch", runtime="pytorch", notes="PyTorch eager, one thread"),
-    DeviceProfile("ncnn", runtime="ncnn", notes="ncnn, one thread"),
-)
-TARGETS = {profile.name: profile for profile in PROFILES}
-USUAL = [name for name in TARGETS if name != "ncnn"]  # which takes seconds to convert a network
+AT_ONCE = 8  # as many as the protocol interleaves
+WRITE_EVERY_S = 600.0
+USUAL_S = {"digits": 0.9, "nasbench201": 2.9}  # a network and target, about, until there are figures
 
 
 def main() -> None:
@@ -74,31 +70,34 @@ def main() -> None:
     with contextlib.closing(Store.open(workspace.store_url)) as store:
         import_back(options.out, space.name, store)
         if not options.export:
-            chosen = networks(space, options.networks)
-            with stopping() as stop, contextlib.ExitStack() as devices:
-                table = Table(space, chosen, options, store, stop)
-                for name in options.targets:
-                    table.connect(devices, workspace, name)
+            table = Tables(space, networks(space, options.networks), options, store, workspace)
+            print(table.plan(), flush=True)
+            if options.plan:
+                return
+            with stopping() as stop:
                 clock = threading.Timer(options.minutes * 60, stop.set)
                 clock.daemon = True
                 clock.start()
-                table.run()
+                table.run(stop)
                 clock.cancel()
-        export(store, space.name, options.out, [name for name in TARGETS if name in options.targets])
+        write_files(store, space.name, options.out, options.networks)
 
 
 def arguments() -> argparse.Namespace:
     """Return what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", choices=("digits", "nasbench201"), required=True)
+    parser.add_argument("--space", choices=tuple(USUAL_S), required=True)
     parser.add_argument("--networks", type=int, default=500)
     parser.add_argument("--again", type=int, default=40, help="how many of the networks are measured twice")
     parser.add_argument("--targets", nargs="+", choices=tuple(TARGETS), default=USUAL, metavar="TARGET")
     parser.add_argument("--samples", type=int, default=1000, help="inferences that count, of each network and target")
     parser.add_argument("--minutes", type=float, default=24 * 60, help="stop then; the same command goes on")
+    parser.add_argument("--machine", default=machine_name(), help="what this machine is called (default: %(default)s)")
+    parser.add_argument("--here", action="store_true", help="also targets that are complete on another machine")
     parser.add_argument("--workspace", type=Path, help="where the store of all samples is; searches/tables by default")
     parser.add_argument("--out", type=Path, default=ROOT / "measurements", help="folder of the files")
-    parser.add_argument("--export", action="store_true", help="measure nothing")
+    parser.add_argument("--plan", action="store_true", help="measure nothing, and say what is missing")
+    parser.add_argument("--export", action="store_true", help="measure nothing, and write the files")
     return parser.parse_args()
 
 
@@ -116,8 +115,8 @@ def networks(space: SearchSpace, count: int) -> list[Architecture]:
     return list(found.values())
 
 
-class Table:
-    """The campaign: which networks are known on which target, and the rest in an order of which any part is of use."""
+class Tables:
+    """All columns: what is known of each, which of them this machine is to measure, and in what order."""
 
     def __init__(
         self,
@@ -125,133 +124,101 @@ class Table:
         architectures: Sequence[Architecture],
         options: argparse.Namespace,
         store: Store,
-        stop: threading.Event,
+        workspace: Workspace,
     ) -> None:
-        """Begin without devices; `connect` adds one, `run` measures."""
+        """Count what is known."""
         self._space, self._architectures, self._options = space, architectures, options
-        self._store, self._stop = MeasurementStore(store), stop
-        self._targets: dict[str, tuple[Device, MeasurementProtocol]] = {}
-        self._known: dict[tuple[str, str], int] = {}
+        self._store, self._workspace = store, workspace
         every = max(1, round(len(architectures) / max(1, options.again)))
         self._twice = {item.id for item in architectures[::every][: options.again]}
-        self._measured, self._failed, self._spent_s = 0, 0, 0.0
+        self._known: dict[str, Counter[str]] = {}
+        self._spent_s, self._made, self._written = 0.0, 0, time.monotonic()
+        self._refused: set[str] = set()
+        wanted = {architecture.id for architecture in architectures}
+        for found in MeasurementStore(store).list(space=space.name):
+            if found.architecture_id in wanted and parts(found.device)[0] in TARGETS:
+                self._of(found.device)[found.architecture_id] += 1
 
-    def connect(self, devices: contextlib.ExitStack, workspace: Workspace, name: str) -> None:
-        """Register and connect a target, and count what is known of it by its present settings and versions."""
-        profile = TARGETS[name]
-        DeviceRegistry(workspace).add(profile, replace=True)
-        device = devices.enter_context(Device.open(profile, deadline=Deadline.after(CONNECT_S)))
-        protocol = MeasurementProtocol.for_device(device.profile, samples=self._options.samples)
-        self._targets[name] = device, protocol
-        wanted = {architecture.id for architecture in self._architectures}
-        others = 0
-        for found in self._store.list(device=name, space=self._space.name):
-            if (found.device_hash, found.protocol_hash) != (device.hash, protocol.hash):
-                others += 1
-            elif found.architecture_id in wanted:
-                key = (found.architecture_id, name)
-                self._known[key] = self._known.get(key, 0) + 1
-        if others:
-            raise SystemExit(
-                f"error: {others} measurements of {self._space.name} on {name} are by another machine, runtime version "
-                f"or protocol; they do not merge. Name another folder with --out and another --workspace."
-            )
+    @property
+    def mine(self) -> list[str]:
+        """The columns that this machine is to measure or to complete; those that it began come first."""
+        options = self._options
+        complete = (name for name, known in self._known.items() if is_complete(len(known), options.networks))
+        elsewhere = {target for target, machine in map(parts, complete) if machine != options.machine}
+        names = [f"{target}.{options.machine}" for target in options.targets if options.here or target not in elsewhere]
+        left = [name for name in names if name not in self._refused and self._left(name)]
+        return sorted(left, key=lambda name: not self._of(name))
 
-    def run(self) -> None:
-        """Measure until all is done, the time is over or Ctrl-C came."""
-        began = self._left()
-        print(f"{began} of {self._total()} measurements are to be made", flush=True)
-        with contextlib.suppress(StoppedError):
-            for chunk in batched(self._architectures, CHUNK):
-                for name in self._targets:
-                    self._measure(name, [item for item in chunk if not self._known.get((item.id, name))])
-                    due = [item for item in self._due(name) if item not in chunk]
-                    if len(due) >= AGAIN_AT_ONCE:
-                        self._measure(name, due)
-            for name in self._targets:
-                self._measure(name, self._due(name))
-        left = self._left()
-        print(f"{self._measured} measured, {self._failed} failed, {left} left", flush=True)
-
-    def _due(self, name: str) -> list[Architecture]:
-        """Return the networks to repeat on a target that are measured once."""
-        return [
-            item for item in self._architectures if item.id in self._twice and self._known.get((item.id, name)) == 1
+    def plan(self) -> str:
+        """Return what is there and what is to be done, as lines of text."""
+        mine = self.mine
+        lines = [
+            f"{name:<44} {len(self._of(name)):>4} of {self._options.networks} networks"
+            f"{'  (to be measured here)' if name in mine else ''}"
+            for name in in_order([name for name in {*self._known, *mine} if self._of(name) or name in mine])
         ]
+        return "\n".join([*lines, self.left()])
 
-    def _total(self) -> int:
-        return (len(self._architectures) + len(self._twice)) * len(self._targets)
+    def left(self) -> str:
+        """Return how much is left for this machine, as words."""
+        mine = self.mine
+        count = sum(self._left(name) for name in mine)
+        each_s = self._spent_s / self._made if self._made else USUAL_S[self._space.name]
+        return f"{count} measurements left on {len(mine)} targets, about {count * each_s / 60:.0f} min"
 
-    def _left(self) -> int:
-        return self._total() - sum(
-            min(count, 2 if identity in self._twice else 1) for (identity, _), count in self._known.items()
-        )
+    def run(self, stop: threading.Event) -> None:
+        """Measure column by column until all are complete, the time is over or Ctrl-C came."""
+        with contextlib.suppress(StoppedError):
+            for name in self.mine:
+                with Column(name, self._space, self._store, self._workspace, self._options.samples, stop) as column:
+                    try:
+                        self._fill(column)
+                    except AnotherMachineError as exc:
+                        print(exc, flush=True)
+                        self._refused.add(name)
+                self._write()
+        print(self.left(), flush=True)
 
-    def _measure(self, name: str, architectures: list[Architecture]) -> None:
-        """Measure networks on one target once more, and say how it went."""
+    def _fill(self, column: Column) -> None:
+        """Measure what a column lacks: networks that are new to it, and some minutes later those that come twice."""
+        known = self._of(column.name)
+        if known:
+            column.check([item for item in self._architectures if known[item.id]][:AT_ONCE])
+        for start in range(0, len(self._architectures), CHUNK):
+            chunk = self._architectures[start : start + CHUNK]
+            self._measure(column, [item for item in chunk if not known[item.id]])
+            due = [item for item in self._due(known) if item not in chunk]
+            if len(due) >= AT_ONCE:
+                self._measure(column, due)
+        self._measure(column, self._due(known))
+
+    def _measure(self, column: Column, architectures: Sequence[Architecture]) -> None:
+        """Measure networks once more, say how it went, and write the files now and then."""
         if not architectures:
             return
-        if self._stop.is_set():
-            raise StoppedError("the time is over")
-        device, protocol = self._targets[name]
-        started = time.monotonic()
-        with files(self._space, architectures, device) as written:
-            results = measure(
-                written,
-                device,
-                store=self._store,
-                protocol=protocol,
-                again=True,
-                architectures=architectures,
-                wait_s=600.0,
-                cancelled=self._stop,
-            )
-        self._spent_s += time.monotonic() - started
-        verdicts: dict[str, int] = {}
-        for result, architecture in zip(results, architectures, strict=True):
-            if isinstance(result, Measurement):
-                verdicts[str(result.verdict)] = verdicts.get(str(result.verdict), 0) + 1
-                self._known[architecture.id, name] = self._known.get((architecture.id, name), 0) + 1
-                self._measured += 1
-            else:
-                print(f"  {result.network_name} on {name} failed: {result.error.message}", flush=True)
-                self._failed += 1
-        self._say(name, len(architectures), verdicts, time.monotonic() - started)
+        began = time.monotonic()
+        self._of(column.name).update(column.measure(architectures))
+        self._spent_s, self._made = self._spent_s + time.monotonic() - began, self._made + len(architectures)
+        print(f"{column.said}; {self.left()}", flush=True)
+        if time.monotonic() - self._written > WRITE_EVERY_S:
+            self._write()
 
-    def _say(self, name: str, count: int, verdicts: dict[str, int], took_s: float) -> None:
-        left, done = self._left(), self._measured + self._failed
-        each_s = self._spent_s / max(1, done)
-        shown = ", ".join(f"{number} {verdict}" for verdict, number in sorted(verdicts.items()))
-        print(
-            f"{time.strftime('%H:%M:%S')} {name:<12} {count:>3} in {took_s:5.1f} s ({shown}); {left} left, "
-            f"about {left * each_s / 60:.0f} min at {each_s:.2f} s each",
-            flush=True,
-        )
+    def _of(self, name: str) -> Counter[str]:
+        """Return how often each network is measured in a column."""
+        return self._known.setdefault(name, Counter())
 
+    def _due(self, known: Mapping[str, int]) -> list[Architecture]:
+        """Return the networks that are to be measured twice and were once."""
+        return [item for item in self._architectures if item.id in self._twice and known[item.id] == 1]
 
-@contextlib.contextmanager
-def files(space: SearchSpace, architectures: Sequence[Architecture], device: Device) -> Iterator[list[NetworkFile]]:
-    """Hand out the networks as files that a device runs; they go with the block.
+    def _left(self, name: str) -> int:
+        """Return how many measurements a column still wants."""
+        known = self._of(name)
+        return sum(max(0, (2 if item.id in self._twice else 1) - known[item.id]) for item in self._architectures)
 
-    Eight-bit networks are quantised here, once, and not each time that the device loads one.
-    """
-    with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
-        yield [
-            write_network(
-                space.graph(item),
-                Path(folder) / item.id,
-                device.runtime.formats,
-                quantisation="int8" if device.profile.options.get("precision") == "int8" else None,
-                name=f"{space.name}-{item.id[:8]}",
-            )
-            for item in architectures
-        ]
-
-
-def batched(items: Sequence[Architecture], size: int) -> Iterator[Sequence[Architecture]]:
-    """Yield the items in runs of `size`."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+    def _write(self) -> None:
+        write_files(self._store, self._space.name, self._options.out, self._options.networks)
+        self._written = time.monotonic()
 
 
 if __name__ == "__main__":

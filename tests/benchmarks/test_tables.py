@@ -1,0 +1,94 @@
+"""Our own latency tables: columns by machine, resumed, written, and described."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def tables(monkeypatch):
+    """The programs as they import each other when they are run."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    names = ("_table_targets", "table_files", "_table_column", "tables")
+    found = SimpleNamespace(**{name: importlib.import_module(name) for name in names})
+    yield found
+    for name in names:
+        sys.modules.pop(name)
+
+
+@pytest.fixture
+def run(tables, tmp_path, monkeypatch, capsys):
+    """Run the program as a user does, with few samples of few networks; returns what it printed."""
+
+    (tmp_path / "turns").mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "turns"))  # waits for no other test
+
+    def run(*arguments, networks=8):
+        given = ["tables.py", "--space", "digits", "--targets", "ort1", "--networks", str(networks), "--again", "2"]
+        folders = ["--workspace", str(tmp_path / "workspace"), "--out", str(tmp_path / "out"), "--samples", "10"]
+        monkeypatch.setattr(sys, "argv", [*given, *folders, *arguments])
+        tables.tables.main()
+        return capsys.readouterr().out
+
+    return run
+
+
+def rows(tables, folder, name):
+    return tables.table_files.read(folder / f"{name}.parquet")
+
+
+def test_a_machine_is_called_by_its_processor_and_a_column_by_both(tables, tmp_path):
+    targets = tables._table_targets
+    path = tmp_path / "cpuinfo"
+    path.write_text("model name\t: Intel(R) Xeon(R) CPU @ 2.20GHz\ncpu family\t: 6\nmodel\t\t: 85\n" * 2)
+    name = targets.machine_name(path)
+    assert name.startswith("intel-xeon-6-85-")
+    assert name.endswith("c")
+    profile = targets.column(f"ort-int8.{name}")
+    assert profile.name == f"ort-int8.{name}"
+    assert profile.options["precision"] == "int8"
+    assert targets.parts(profile.name) == ("ort-int8", name)
+    assert targets.in_order(["ncnn.b", "ort1.b", "ort1.a"]) == ["ort1.a", "ort1.b", "ncnn.b"]
+
+
+def test_a_column_is_measured_once_written_with_its_card_and_gone_on_with(tables, run, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables._table_column, "MOVED", 100.0)  # ten samples on a busy machine say little
+    out = tmp_path / "out"
+    assert "0 measurements left" in run("--machine", "here")
+    first = rows(tables, out, "digits")
+    assert {item["device"] for item in first} == {"ort1.here"}
+    assert len(first) == len({item["architecture_id"] for item in first}) == 8
+    assert len(rows(tables, out, "digits-again")) == 2
+    assert not (out / "digits-partial.parquet").exists()
+    card = json.loads((out / "digits.json").read_text())
+    assert list(card["machines"]) == ["here"]
+    assert card["targets"]["ort1.here"]["networks"] == 8
+    assert "`ort1.here`" in (out / "digits.md").read_text()
+
+    assert "0 measurements left on 0 targets" in run("--machine", "there")  # complete elsewhere
+    assert rows(tables, out, "digits") == first
+
+    (tmp_path / "workspace" / "hwnas.sqlite").unlink()  # another day: only the files are there
+    said = run("--machine", "here", networks=10)
+    assert f"{8 + 2} measurements taken from" not in said
+    assert "8 measurements taken from digits.parquet" in said
+    more = rows(tables, out, "digits")
+    assert len(more) == 10
+    assert [item["p99_ms"] for item in first] == [item["p99_ms"] for item in more if item in first]
+
+
+def test_another_machine_does_not_go_on_with_a_column(tables, run, tmp_path, monkeypatch):
+    run("--machine", "here")
+    monkeypatch.setattr(tables._table_column, "MOVED", -1.0)
+    said = run("--machine", "here", networks=10)
+    assert "ort1.here is not gone on with: the medians of 8 of its networks moved by" in said
+    out = tmp_path / "out"
+    assert not (out / "digits.parquet").exists()  # of ten networks, eight are no complete column
+    assert len(rows(tables, out, "digits-partial")) == 8 + 2
+    assert "ort1.here" in run("--plan", networks=10)
