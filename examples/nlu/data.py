@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -150,6 +151,8 @@ def build(files: dict[str, list[Path]], max_words: int, max_frames: int, limits:
     corpus = Corpus(vocabulary, frames, {})
     for split, rows in parsed.items():
         corpus.splits[split] = to_arrays(rows, corpus, max_words, max_frames)
+        if not len(corpus.splits[split]):
+            raise DataError(f"no {split} utterance has at most {max_words} words and {max_frames} frames")
     return corpus
 
 
@@ -180,19 +183,22 @@ def to_arrays(rows: list[Row], corpus: Corpus, max_words: int, max_frames: int) 
 
 def read(path: Path) -> list[Row]:
     """Return the words, frames and spans of each line of a TOPv2 file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no UTF-8 text: {error}") from error
     rows: list[Row] = []
-    with path.open(encoding="utf-8", newline="") as file:
-        lines = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        if next(lines, None) != COLUMNS:
-            raise DataError(f"{path}, line 1: expected the columns {', '.join(COLUMNS)}, separated by tabs")
-        for line in lines:
-            if len(line) != len(COLUMNS):
-                raise DataError(f"{path}, line {lines.line_num}: {len(line)} columns instead of {len(COLUMNS)}")
-            try:
-                words, root = parse(line[2])
-                rows.append((tuple(word.lower() for word in words), *flatten(root)))
-            except ParseError as error:
-                raise DataError(f"{path}, line {lines.line_num}: {error}") from error
+    lines = csv.reader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE)
+    if next(lines, None) != COLUMNS:
+        raise DataError(f"{path}, line 1: expected the columns {', '.join(COLUMNS)}, separated by tabs")
+    for line in lines:
+        if len(line) != len(COLUMNS):
+            raise DataError(f"{path}, line {lines.line_num}: {len(line)} columns instead of {len(COLUMNS)}")
+        try:
+            words, root = parse(line[2])
+            rows.append((tuple(word.lower() for word in words), *flatten(root)))
+        except ParseError as error:
+            raise DataError(f"{path}, line {lines.line_num}: {error}") from error
     if not rows:
         raise DataError(f"{path} has no utterance")
     return rows

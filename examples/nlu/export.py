@@ -59,7 +59,7 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> None:
-    """Export as the command line says; 2 if the data or the checkpoint cannot be used."""
+    """Export as the command line says; 2 if a file cannot be used or written."""
     options = parse_options()
     torch.manual_seed(options.seed)
     try:
@@ -71,10 +71,10 @@ def main() -> None:
                     options, load(options.data_dir, options.max_words, options.max_frames, options.train_limit)
                 )
             )
-    except DataError as error:
+        export(network, options.to)
+    except (DataError, OSError) as error:
         print(f"export.py: {error}", file=sys.stderr)
         sys.exit(2)
-    export(network, options.to)
 
 
 if __name__ == "__main__":

@@ -250,10 +250,14 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> None:
-    """Write the files and say where."""
+    """Write the files and say where; 2 if they cannot be written."""
     options = parse_options()
     sizes = {split: getattr(options, split) for split in SPLITS}
-    write(options.to, sizes, options.seed, options.noise)
+    try:
+        write(options.to, sizes, options.seed, options.noise)
+    except OSError as error:
+        print(f"generate.py: cannot write to {options.to}: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
     told = ", ".join(f"{size} {split}" for split, size in sizes.items())
     print(f"{options.to}: {told} utterances of {len(DOMAINS)} domains", file=sys.stderr)
 

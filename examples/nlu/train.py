@@ -212,7 +212,6 @@ def train(corpus: Corpus, options: argparse.Namespace) -> tuple[Parser, dict[str
 
 def save(path: Path, network: Parser, corpus: Corpus) -> None:
     """Write a checkpoint: weights, shape, words and frames."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     state = {"weights": network.state_dict(), "config": asdict(network.config)}
     state |= {"vocabulary": list(corpus.vocabulary), "frames": list(corpus.frames)}
     torch.save(state, path)
@@ -260,12 +259,14 @@ def main() -> None:
     try:
         sizes = (options.max_words, options.max_frames, options.train_limit, options.eval_limit)
         corpus = load(options.data_dir, *sizes, needed=splits)
+        if options.checkpoint:
+            options.checkpoint.parent.mkdir(parents=True, exist_ok=True)  # rather now than after the training
         network, result = train(corpus, options)
         if options.checkpoint:
             save(options.checkpoint, network, corpus)
     except DivergedError as error:
         sys.exit(f"train.py: {error}")
-    except DataError as error:
+    except (DataError, OSError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         sys.exit(2)
     print(json.dumps(result), flush=True)

@@ -157,6 +157,24 @@ def test_files_that_are_wrong_are_named(nlu, tmp_path, text, words):
         nlu.data.load(tmp_path, 6, 5)
 
 
+def test_files_of_other_encodings_and_limits_that_leave_nothing_are_refused(nlu, tmp_path):
+    put(tmp_path)
+    with pytest.raises(nlu.data.DataError, match="no train utterance has at most 3 words"):
+        nlu.data.load(tmp_path, 3, 5)
+    (tmp_path / "alarm_eval.tsv").write_bytes(HEAD.encode() + b"alarm\t\xff\xfe")
+    with pytest.raises(nlu.data.DataError, match=r"alarm_eval\.tsv is no UTF-8"):
+        nlu.data.load(tmp_path, 6, 5)
+
+
+def test_a_folder_that_cannot_be_written_is_one_message(nlu, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("here")
+    monkeypatch.setattr("sys.argv", ["generate.py", "--to", str(tmp_path / "file")])
+    with pytest.raises(SystemExit) as refused:
+        nlu.generate.main()
+    assert refused.value.code == 2
+    assert "cannot write to" in capsys.readouterr().err
+
+
 def test_a_folder_without_data_says_how_to_make_some(nlu, tmp_path):
     with pytest.raises(nlu.data.DataError, match=r"\*_train\.tsv.*generate\.py --to"):
         nlu.data.load(tmp_path, 6, 5)
