@@ -8,21 +8,20 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from hwnas.errors import StoppedError
 from hwnas.search._computed import Oracles
 from hwnas.search._config import SaasSettings
 from hwnas.search._data import complete_trials, most_telling, pending_trials
-from hwnas.search._front import eligible, given_references, pareto_front, scores
-from hwnas.search._pareto import infer_reference
 from hwnas.search._strategy import Proposals, SobolStrategy
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
 
     from hwnas.search._acquisition import Acquisition
+    from hwnas.search._aims import Aim
     from hwnas.search._computed import Oracle
     from hwnas.search._models import Models
     from hwnas.search._objective import Objective
@@ -48,6 +47,9 @@ class SaasQnehviStrategy:
     - **Reference.** An objective's own, once some trial within limits is better than all of them. Until then, and for
       objectives without one, it lies somewhat below the front of the trials so far, in model space; so the front can
       always be improved, and the search does not stall while nothing reaches a reference point that was set too high.
+    - **Devices.** Where several are targets, each has a front, and a candidate is worth the sum of what it is expected
+      to improve them by, each as a share of that front's hypervolume now. There is one fit an outcome, and the draws of
+      those that fronts share are the same; see `hwnas.search._aims`.
     - **Pending.** Trials that are proposed or running, and the picks before in a batch, count by their joint posterior.
     - **Computed.** Parameters and multiply-accumulates of the space's own networks, and latencies that are predicted
       for good, are computed for each candidate and not modelled; what breaks a limit on them is not proposed. See
@@ -57,9 +59,15 @@ class SaasQnehviStrategy:
     - **Start.** With fewer than two complete trials there is nothing to model: Sobol points are proposed, and said so.
     """
 
-    def __init__(self, settings: SaasSettings | None = None) -> None:
-        """Keep the settings; the defaults suit hundreds of trials on two cores."""
+    def __init__(self, settings: SaasSettings | None = None, *, joint: bool = False) -> None:
+        """Keep the settings; the defaults suit hundreds of trials on two cores.
+
+        Args:
+            settings: of the fits and the acquisition.
+            joint: whether one front of all objectives is improved where several devices are targets.
+        """
         self.settings = settings or SaasSettings()
+        self._joint = joint
         self._told: set[str] = set()
         self._oracles = Oracles()
 
@@ -146,12 +154,13 @@ class SaasQnehviStrategy:
         cancelled: threading.Event | None,
     ) -> tuple[list[Architecture], dict[str, Any], list[str]]:
         """Return what is proposed, the diagnostics, and what a person should know."""
+        from hwnas.search._aims import aims, good_architectures
         from hwnas.search._candidates import Pool, first_candidates
 
-        reference = _reference(objectives, trials)
-        acquisition = self._acquisition(objectives, trials, models, reference, n, rng)
+        found = aims(objectives, trials, joint=self._joint)
+        acquisition = self._acquisition(objectives, trials, models, found, n, rng)
         seen, points = {trial.id for trial in trials}, models.points
-        good = _good(objectives, trials)
+        good = good_architectures(found, trials)
         candidates, near = first_candidates(space, good, self.settings.candidates, rng, seen, points)
         pool = Pool(space, acquisition, candidates, seen, rng, near, points)
         picks: list[tuple[Architecture, float]] = []
@@ -159,7 +168,7 @@ class SaasQnehviStrategy:
             _check(cancelled)
             picks.append(pick)
         diagnostics = {
-            "reference": reference,
+            "reference": _described(found),
             "baseline": acquisition.baseline_size,
             "valued": pool.valued,
             "log_acquisition": [_json_float(value) for _, value in picks],
@@ -173,7 +182,7 @@ class SaasQnehviStrategy:
         objectives: Sequence[Objective],
         trials: Sequence[Trial],
         models: Models,
-        reference: dict[str, float],
+        found: Mapping[str, Aim],
         n: int,
         rng: np.random.Generator,
     ) -> Acquisition:
@@ -182,7 +191,7 @@ class SaasQnehviStrategy:
         outcomes = [
             Outcome(
                 model,
-                model.data.standardise(reference[objective.name]) if objective.optimize else None,
+                None,
                 None if objective.limit is None else model.data.standardise(objective.score(objective.limit)),
             )
             for objective, model in zip(objectives, models.outcomes, strict=True)
@@ -191,6 +200,7 @@ class SaasQnehviStrategy:
             models.points.rows([trial.architecture for trial in some])
             for some in (complete_trials(most_telling(objectives, trials, _BASELINE)), pending_trials(trials))
         )
+        data = [model.data for model in models.outcomes]
         return Acquisition(
             outcomes,
             baseline,
@@ -198,6 +208,7 @@ class SaasQnehviStrategy:
             draws=self.settings.mc_samples,
             room=n,
             seed=int(rng.integers(2**31)),
+            fronts=[aim.front(data, alone=len(found) == 1) for aim in found.values()],
         )
 
 
@@ -225,34 +236,10 @@ def _check(cancelled: threading.Event | None) -> None:
         raise StoppedError("told to stop while it chose architectures")
 
 
-def _reference(objectives: Sequence[Objective], trials: Sequence[Trial]) -> dict[str, float]:
-    """Return the reference point of the acquisition, in scores, by the name of each optimised objective."""
-    optimised = [objective for objective in objectives if objective.optimize]
-    found = eligible(objectives, trials)
-    Y = scores(objectives, found or complete_trials(trials))
-    inferred = infer_reference(Y)
-    references = given_references(optimised, trials)
-    given = np.array([o.score(references[o.name]) if o.name in references else math.nan for o in optimised])
-    point = np.where(np.isnan(given), inferred, given)
-    if not found or not (point < Y).all(axis=1).any():
-        point = inferred
-    return {objective.name: float(score) for objective, score in zip(optimised, point, strict=True)}
-
-
-def _good(objectives: Sequence[Objective], trials: Sequence[Trial]) -> list[Architecture]:
-    """Return the front's architectures; where no trial keeps to the limits, those that break them least."""
-    front = pareto_front(objectives, trials)
-    if not front:
-
-        def excess(trial: Trial) -> float:
-            return sum(
-                max(0.0, o.score(o.limit) - o.score(trial.values[o.name].value))
-                for o in objectives
-                if o.limit is not None
-            )
-
-        front = sorted(complete_trials(trials), key=excess)
-    return [trial.architecture for trial in front]
+def _described(found: Mapping[str, Aim]) -> dict[str, Any]:
+    """Return the reference point as JSON data; where there are several fronts, one for each device."""
+    points = {device: dict(aim.reference) for device, aim in found.items()}
+    return points if len(points) > 1 else next(iter(points.values()))
 
 
 def _json_float(value: float) -> float | None:

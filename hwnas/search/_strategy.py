@@ -179,4 +179,4 @@ def strategy_from_settings(settings: SearchSettings) -> Strategy:
     from hwnas.search._saas import SaasQnehviStrategy
 
     fast = {"fit": "map"} if settings.strategy == "saas-map" else {}
-    return SaasQnehviStrategy(settings.saas.model_copy(update=fast))
+    return SaasQnehviStrategy(settings.saas.model_copy(update=fast), joint=settings.fronts == "joint")

@@ -10,8 +10,10 @@ from scipy.stats import norm, spearmanr
 
 from hwnas.search import Objective
 from hwnas.search import _acquisition as module
-from hwnas.search._acquisition import Acquisition, Outcome, undominated_boxes
+from hwnas.search import _improvement as parts
+from hwnas.search._acquisition import Acquisition, Outcome
 from hwnas.search._data import OutcomeData
+from hwnas.search._improvement import Front, undominated_boxes
 from hwnas.search._surrogate import _condition
 
 REFERENCE = (-0.6, -0.4)
@@ -138,6 +140,55 @@ def test_it_is_qnehvi_for_three_objectives(state, quiet):
     assert_close(acquisition.log_value(seen), expected, within=0.2)
 
 
+def test_the_values_of_several_fronts_add_with_their_weights(state, quiet):
+    """The first outcome is of both fronts, as an accuracy is; each front is valued by BoTorch alone."""
+    surrogates, X, pending, C = state
+    edges, weights = ((-0.6, -0.4, None), (-0.9, None, -0.5)), (0.25, 4.0)
+    outcomes = [Outcome(surrogate, None, None) for surrogate in surrogates]
+    fronts = [Front(edge, range(3), weight) for edge, weight in zip(edges, weights, strict=True)]
+    acquisition = Acquisition(outcomes, X, pending, draws=256, room=2, seed=3, fronts=fronts)
+    seen = acquisition.project(C)
+
+    def expected(pending):
+        total = 0.0
+        for edge, weight in zip(edges, weights, strict=True):
+            own = [surrogate for surrogate, reference in zip(surrogates, edge, strict=True) if reference is not None]
+            reference = [reference for reference in edge if reference is not None]
+            total += weight * theirs(own, X, pending, C, reference=reference).exp()
+        return total.log()
+
+    value = acquisition.log_value(seen)
+    assert_close(value, expected(pending), within=0.05)
+    best = int(value.argmax())
+    after = acquisition.log_value(acquisition.add(seen, best))
+    rest = torch.arange(len(C)) != best
+    assert_close(after[rest], expected(torch.cat([pending, C[best : best + 1]]))[rest], within=0.05)
+
+
+def test_a_limit_of_one_front_keeps_nothing_off_another(state):
+    surrogates, X, pending, C = state
+    outcomes = [Outcome(surrogates[0], None, None), *(Outcome(surrogate, None, 0.3) for surrogate in surrogates[1:])]
+    first, second = Front((-0.6, -0.4, None), (0, 1)), Front((-0.6, None, -0.5), (0, 2))
+
+    def value(*fronts):
+        acquisition = Acquisition(outcomes, X, pending, draws=512, room=1, seed=3, fronts=fronts)
+        return acquisition.log_value(acquisition.project(C)).exp()
+
+    assert torch.allclose(value(first, second), value(first) + value(second), rtol=0.1, atol=0.02)
+    alone = [Outcome(surrogates[0], -0.6, None), Outcome(surrogates[1], -0.4, 0.3)]
+    acquisition = Acquisition(alone, X, pending, draws=512, room=1, seed=3)
+    assert torch.allclose(value(first), acquisition.log_value(acquisition.project(C)).exp(), rtol=0.1, atol=0.02)
+
+
+def test_one_front_that_is_named_is_the_front_of_all_outcomes(state):
+    surrogates, X, pending, C = state
+    outcomes = [Outcome(surrogate, edge, 0.1) for surrogate, edge in zip(surrogates, (*REFERENCE, None), strict=True)]
+    fronts = [Front((*REFERENCE, None), (0, 1, 2))]
+    acquisition, seen = ours(outcomes, X, pending, C)
+    named = Acquisition(outcomes, X, pending, draws=256, room=2, seed=3, fronts=fronts)
+    assert torch.equal(acquisition.log_value(seen), named.log_value(named.project(C)))
+
+
 def test_it_is_noisy_expected_improvement_for_one_objective(state, quiet):
     from botorch.acquisition.logei import qLogNoisyExpectedImprovement
     from botorch.sampling import SobolQMCNormalSampler
@@ -235,12 +286,12 @@ def test_the_expected_length_is_that_of_draws(limit, upper):
     numbers = [torch.tensor([number], dtype=torch.float64) for number in (mean, sd, lower, upper)]
     y = mean + sd * np.random.default_rng(0).standard_normal(2_000_000)
     gained = np.maximum(np.minimum(y, upper) - lower, 0.0) * (y >= (-math.inf if limit is None else limit))
-    assert float(module._expected_length(*numbers, limit)) == pytest.approx(gained.mean(), abs=2e-3)
+    assert float(parts._expected_length(*numbers, limit)) == pytest.approx(gained.mean(), abs=2e-3)
 
 
 def excess(*u):
     one = torch.ones(1, dtype=torch.float64)
-    return module._expected_excess(torch.tensor(u, dtype=torch.float64), one, 0 * one)
+    return parts._expected_excess(torch.tensor(u, dtype=torch.float64), one, 0 * one)
 
 
 def test_the_excess_is_accurate_well_below_the_edge():

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+from hwnas.search import Objective, SaasQnehviStrategy, SaasSettings
+from hwnas.search._aims import aims, good_architectures
+from hwnas.search._data import outcome_data
+from hwnas.search._pareto import hypervolume
+
+ACCURACY = Objective("accuracy", "maximize")
+PHONE = Objective("p99_ms@phone", "minimize", "device", device="phone")
+WATCH = Objective("p99_ms@watch", "minimize", "device", device="watch")
+BOTH = (ACCURACY, PHONE, WATCH)
+
+
+@pytest.fixture
+def trials(space, made_up, rng):
+    """Twelve trials; the watch is a hundred times slower, and slow where kernels are large rather than nets deep."""
+    found = []
+    for number, arch in enumerate(space.sample(12, rng)):
+        told = made_up.truth(arch)
+        watch = 100.0 * arch["kernel"] / arch["depth"] * (1.0 + 0.01 * number)
+        values = {"accuracy": told["accuracy"], "p99_ms@phone": told["p99_ms"], "p99_ms@watch": watch}
+        found.append(made_up.trial(number, arch, values))
+    return found
+
+
+def test_each_front_has_its_reference_and_its_hypervolume(trials):
+    found = aims(BOTH, trials)
+    assert list(found) == ["phone", "watch"]
+    for aim, own in zip(found.values(), (PHONE, WATCH), strict=True):
+        assert aim.objectives == (ACCURACY, own)
+        assert list(aim.reference) == ["accuracy", own.name]
+        Y = np.array([[o.score(trial.values[o.name].value) for o in (ACCURACY, own)] for trial in trials])
+        assert aim.volume == pytest.approx(hypervolume(Y, np.array(list(aim.reference.values()))))
+        assert aim.volume > 0.0
+    assert [list(aim.reference) for aim in aims(BOTH, trials, joint=True).values()] == [[o.name for o in BOTH]]
+
+
+def test_what_an_improvement_counts_does_not_depend_on_units(trials, space):
+    """An improvement in standardised scores is worth the share that it is of the front's hypervolume."""
+    data = [outcome_data(space, objective, trials) for objective in BOTH]
+    for aim in aims(BOTH, trials).values():
+        front = aim.front(data, alone=False)
+        scales = [one.scale for one, reference in zip(data, front.references, strict=True) if reference is not None]
+        assert front.weight * aim.volume == pytest.approx(np.prod(scales))
+        assert aim.front(data, alone=True).weight == 1.0
+        for one, reference in zip(data, front.references, strict=True):
+            if reference is not None:
+                assert one.location + one.scale * reference == pytest.approx(aim.reference[one.objective.name])
+        assert [data[place].objective for place in front.limited] == list(aim.objectives)
+
+
+def test_the_good_ones_are_of_all_fronts_in_turn(trials):
+    found = aims(BOTH, trials)
+    good = [architecture.id for architecture in good_architectures(found, trials)]
+    alone = [good_architectures(aims((ACCURACY, own), trials), trials) for own in (PHONE, WATCH)]
+    assert set(good) == {arch.id for front in alone for arch in front}
+    assert len(good) == len(set(good))
+    assert set(good[:4]) >= {front[place].id for front in alone for place in (0, 1)}
+
+
+def test_where_no_trial_keeps_to_a_limit_those_that_break_it_least_are_good(trials):
+    limited = Objective("p99_ms@watch", "minimize", "device", device="watch", limit=1e-3)
+    good = good_architectures(aims((ACCURACY, limited), trials), trials)
+    fastest = sorted(trials, key=lambda trial: trial.values["p99_ms@watch"].value)
+    assert [arch.id for arch in good] == [trial.id for trial in fastest]
+
+
+def test_a_batch_improves_both_fronts_and_is_fitted_once_an_outcome(space, trials, monkeypatch):
+    from hwnas.search import _surrogate
+
+    fitted, fit = [], _surrogate.fit_surrogate
+
+    def counted(data, *args):
+        fitted.append(data.objective.name)
+        return fit(data, *args)
+
+    monkeypatch.setattr(_surrogate, "fit_surrogate", counted)
+    settings = SaasSettings(fit="map", members=2, mc_samples=8, candidates=64)
+    proposals = SaasQnehviStrategy(settings).propose(space, BOTH, trials, 4, np.random.default_rng(0))
+    assert sorted(fitted) == sorted(objective.name for objective in BOTH)
+    assert len({arch.id for arch in proposals.architectures} - {trial.id for trial in trials}) == 4
+    assert list(proposals.diagnostics["reference"]) == ["phone", "watch"]
+    joint = SaasQnehviStrategy(settings, joint=True).propose(space, BOTH, trials, 4, np.random.default_rng(0))
+    assert list(joint.diagnostics["reference"]) == [objective.name for objective in BOTH]
