@@ -2,7 +2,7 @@
 
     python -m benchmarks.nlu [--workspace FOLDER] [--only saas|sobol|figures] [--trials N] [--out FOLDER]
 
-Both studies are `examples/nlu/search-small.toml`, an ordinary study file; the second differs in name and strategy alone.
+Both studies are `examples/nlu/search-small.toml`, an ordinary study file; the second has another name and strategy.
 They lie in one workspace, so they share the measurements of networks that both try, and their first trials are the same
 architectures with the same seeds. What was interrupted, by Ctrl-C or by a power cut, goes on with the same command.
 
