@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator, Sequence
 
+    from hwnas.device import DeviceProfile
     from hwnas.network import NetworkFile
     from hwnas.space import Architecture, SearchSpace
     from hwnas.workspace import Workspace
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 CONNECT_S = 60.0
 #: How far the medians of a column may have moved for it to be gone on with; two campaigns at rest differ by 1 %.
 MOVED = 0.05
+
+
+def connect(profile: DeviceProfile) -> Device:
+    """Return a target of this machine, connected."""
+    return Device.open(profile, deadline=Deadline.after(CONNECT_S))
 
 
 class AnotherMachineError(Exception):
@@ -65,7 +71,7 @@ class Column:
         self._space, self._stop, self._store = space, stop, MeasurementStore(store)
         profile = column(name)
         DeviceRegistry(workspace).add(profile, replace=True)
-        self._device = Device.open(profile, deadline=Deadline.after(CONNECT_S))
+        self._device = connect(profile)
         self._protocol = MeasurementProtocol.for_device(self._device.profile, samples=samples)
 
     def __enter__(self) -> Self:

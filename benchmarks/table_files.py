@@ -209,11 +209,12 @@ Rank correlation of p99 between targets:
 
 def machine_line(name: str, found: Record) -> str:
     """Return what the card says of a machine."""
-    load = found["load_1m"]
+    load, memory = found["load_1m"], found["memory_bytes"]
+    size = f"{memory / 2**30:.0f} GiB, " if memory else ""
     busy = f"{load['median']:.1f} ({load['least']:.1f} to {load['most']:.1f})" if load else "not known"
     return (
         f"- **Machine** `{name}`: {found['model']}, {found['logical_cores']} cores, "
-        f"{found['memory_bytes'] / 2**30:.0f} GiB, {found['architecture']}, {found['os']};\n"
+        f"{size}{found['architecture']}, {found['os']};\n"
         f"  {found['first_at'][:16]} to {found['last_at'][:16]} UTC, load average {busy}."
     )
 
