@@ -71,6 +71,14 @@ def resume(
     workers: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Change how many trainings run at a time.")
     ] = None,
+    replicas: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Change how many further trainings, with other seeds, each member of the front is to have.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Go on with a study: nothing that is finished is lost or done twice."""
@@ -79,8 +87,7 @@ def resume(
     workspace = settings(context).workspace()
     with settings(context).store() as store:
         study = Study.load(store, name)
-        if trials is not None or workers is not None:
-            study.resize(trials=trials, workers=workers)
+        study.resize(trials=trials, workers=workers, replicas=replicas)
         objectives = study.objectives
     with _watched(context, name, objectives) as (listen, stop):
         result = resume_study(name, workspace, on_event=listen, stop=stop)
@@ -211,7 +218,7 @@ def _finish(context: typer.Context, result: StudyResult, *, stopped: bool, json:
 def show_front(summary: StudySummary) -> None:
     """Write the front as a table to stdout."""
     from hwnas.cli._board import latency_rows
-    from hwnas.report import GUESS, front_table
+    from hwnas.report import ALIKE, GUESS, front_table
 
     if not summary.front:
         _output.note(f"{summary.name} has no front yet: no trial within its limits is complete")
@@ -220,6 +227,8 @@ def show_front(summary: StudySummary) -> None:
     _output.show(_output.table(columns, rows))
     if any(summary.predicted(trial) or trial.foretold for trial in summary.front_trials):
         _output.note(f"{GUESS} is predicted, not measured")
+    if summary.noises:
+        _output.note(f"± is the standard error over n trainings; {ALIKE}: no significant difference from the next row")
     for device, text in latency_rows(summary.latencies):
         _output.note(f"{device}: {text}")
 

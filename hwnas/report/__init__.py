@@ -2,7 +2,7 @@
 
 from hwnas.report._diagnosis import diagnosis_data, diagnosis_figure, doubtful_models, write_diagnosis
 from hwnas.report._json import front_data, write_front_json
-from hwnas.report._label import GUESS, interval_text, label, number
+from hwnas.report._label import ALIKE, GUESS, interval_text, label, number
 from hwnas.report._page import report_html, write_report
 from hwnas.report._plot import front_figure, write_front_png
 from hwnas.report._predictor_plots import device_figure, predicted_figure, reference_figure, write_figure
@@ -11,6 +11,7 @@ from hwnas.report._summary import StudySummary, is_guess, summarise
 from hwnas.report._table import front_table
 
 __all__ = [
+    "ALIKE",
     "GUESS",
     "StudySummary",
     "device_figure",

@@ -10,10 +10,15 @@ added within one.
    `architecture` (id, space, space version, values), `origin`, `values` by name, and `again`, the values that were
    measured once more when the search was over, and `foretold`, what was predicted of values that were measured since.
    `latency`, by device: how many networks were measured, predicted and measured again, and how many measurements the
-   predictions saved. A value has `value`, `sigma` (its standard error, same unit, or null), `interval_95` (low and
-   high, an end that the samples cannot bound is null; or null), `provenance` (measured, predicted, computed, reported),
-   `trace`, the row of its raw samples in the workspace's store, or null, and the measurement's `verdict` (ok, charging,
-   noisy, drifting, preempted, throttled), or null.
+   predictions saved. Where trainings were repeated, `noise` has by objective `sigma` (the standard deviation of a
+   single training, as a share of the figure where `relative`) and `dof`; a value that they report is the mean, and an
+   entry's `trainings` has by name what each gave, the first one first, and `against_next` and `against_baseline` by
+   objective the difference from the next entry and from the baseline: `value` (in the figure's unit, a ratio where
+   `relative`), `low` and `high` (95 %), `significant` (null where it is not known); null where there is no such trial.
+   A value has `value`, `sigma` (its standard error, same unit, or null), `interval_95` (low and high, an end that the
+   samples cannot bound is null; or null), `provenance` (measured, predicted, computed, reported, averaged), `trace`,
+   the row of its raw samples in the workspace's store, or null, and the measurement's `verdict` (ok, charging, noisy,
+   drifting, preempted, throttled), or null.
 """
 
 from __future__ import annotations
@@ -54,7 +59,14 @@ def front_data(summary: StudySummary) -> dict[str, Any]:
         },
         "devices": {name: dict(device) for name, device in summary.devices.items()},
         "latency": {counts.device: counts.to_json() for counts in summary.latencies},
-        "front": [_member(summary, trial) for trial in summary.front_trials],
+        "noise": {
+            name: {"sigma": noise.sigma, "dof": noise.dof, "relative": noise.relative}
+            for name, noise in summary.noises.items()
+        },
+        "front": [
+            _member(summary, trial, following)
+            for trial, following in zip(summary.front_trials, [*summary.front_trials[1:], None], strict=False)
+        ],
     }
 
 
@@ -73,7 +85,7 @@ def write_front_json(summary: StudySummary, path: Path) -> Path:
     return path
 
 
-def _member(summary: StudySummary, trial: Trial) -> dict[str, Any]:
+def _member(summary: StudySummary, trial: Trial, following: Trial | None) -> dict[str, Any]:
     architecture = trial.architecture
     return {
         "trial": trial.number,
@@ -87,6 +99,38 @@ def _member(summary: StudySummary, trial: Trial) -> dict[str, Any]:
         "values": _values(summary, trial.values),
         "again": _values(summary, trial.again),
         "foretold": _values(summary, trial.foretold),
+        "trainings": _trainings(summary, trial),
+        "against_next": _against(summary, trial, following),
+        "against_baseline": _against(summary, trial, summary.baseline),
+    }
+
+
+def _trainings(summary: StudySummary, trial: Trial) -> dict[str, list[float]]:
+    """Return what each training of a trial gave by objective, where there were several."""
+    told = summary.told.get(trial.number, trial)
+    return {
+        objective.name: [
+            values[objective.name].value for values in (told.values, *told.replicas) if objective.name in values
+        ]
+        for objective in summary.objectives
+        if told.trainings(objective.name) > 1
+    }
+
+
+def _against(summary: StudySummary, trial: Trial, other: Trial | None) -> dict[str, Any] | None:
+    """Return by objective how a trial differs from another; `None` without one, and from itself."""
+    if other is None or other.number == trial.number:
+        return None
+    found = {objective.name: summary.difference(trial, other, objective) for objective in summary.objectives}
+    return {
+        name: {
+            "value": told.value,
+            "low": told.low if math.isfinite(told.low) else None,
+            "high": told.high if math.isfinite(told.high) else None,
+            "significant": told.significant,
+            "relative": told.relative,
+        }
+        for name, told in found.items()
     }
 
 

@@ -21,6 +21,8 @@ _WORDS = {
 }
 #: Stands before a figure that was predicted, not measured.
 GUESS = "~"
+#: Stands behind a figure that does not differ significantly from the next one.
+ALIKE = "≈"
 #: A lower end below this is none.
 _NOTHING = 1e-12
 _UNITS = {"ms": "ms", "s": "s", "bytes": "bytes", "mb": "MB", "mj": "mJ"}

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import math
 from typing import TYPE_CHECKING
 
-from hwnas.report._label import GUESS, interval_text, number, objective_label
+from hwnas.report._label import ALIKE, GUESS, interval_text, number, objective_label
 from hwnas.report._page_tables import Table, moment
-from hwnas.report._summary import Z95, is_guess
+from hwnas.report._summary import is_guess
 from hwnas.report._table import front_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from hwnas.report._page_material import Material
     from hwnas.report._summary import StudySummary
-    from hwnas.search import Objective, Trial, Value
+    from hwnas.search import Difference, Objective, Trial, Value
 
 
 def members_table(material: Material, device: str) -> Table:
@@ -32,7 +29,8 @@ def members_table(material: Material, device: str) -> Table:
             for row, trial in zip(rows, summary.front_trials, strict=True)
         ]
     place = f" on {device}" if device and len(material.fronts) > 1 else ""
-    return Table(f"The front{place}: {len(rows)} members", columns, rows)
+    marks = f"; ± is the standard error over n trainings, {ALIKE} no significant difference from the next row"
+    return Table(f"The front{place}: {len(rows)} members{marks if summary.noises else ''}", columns, rows)
 
 
 def ratio(trial: Trial, baseline: Trial, objective: Objective) -> str:
@@ -47,9 +45,9 @@ def neighbours_table(material: Material, device: str) -> Table:
     for better, worse in itertools.pairwise(summary.front_trials):
         row, apart = [f"{better.number} and {worse.number}"], []
         for objective in summary.optimised:
-            text, clear = _difference(objective, better.values[objective.name], worse.values[objective.name])
-            row.append(text)
-            apart += [objective.name] if clear else []
+            told = summary.difference(better, worse, objective)
+            row.append(_difference(told))
+            apart += [objective.name] if told.significant else []
         rows.append([*row, ", ".join(apart) or "nothing"])
     names = [
         f"{objective.name}, {'ratio' if objective.log else 'difference'} (95 %)>" for objective in summary.optimised
@@ -58,17 +56,10 @@ def neighbours_table(material: Material, device: str) -> Table:
     return Table(f"Neighbours on the front{place}", ["trials", *names, "told apart by"], rows)
 
 
-def _difference(objective: Objective, first: Value, second: Value) -> tuple[str, bool]:
-    """Return by how much two figures differ on the modelled scale, with its interval, and whether that is clear."""
-    scale: Callable[[float], float] = math.log if objective.log else float
-    back: Callable[[float], float] = math.exp if objective.log else float
-    gap = scale(first.value) - scale(second.value)
-    sigmas = [objective.score_sigma(value.value, value.sigma) for value in (first, second) if value.sigma is not None]
-    text = number(back(gap), even=True)
-    if len(sigmas) < 2:
-        return f"{text} (unknown)", False
-    reach = Z95 * math.hypot(*sigmas)
-    return f"{text} ({interval_text((back(gap - reach), back(gap + reach)))})", abs(gap) > reach
+def _difference(told: Difference) -> str:
+    """Return by how much two figures differ, with its interval."""
+    doubt = "unknown" if told.significant is None else interval_text((told.low, told.high))
+    return f"{number(told.value, even=True)} ({doubt})"
 
 
 def evidence_table(material: Material) -> Table:

@@ -81,10 +81,9 @@ def read_material(study: Study, folder: Path) -> Material:
 
     summary = summarise(study)
     measurements = _measurements(study, summary.trials)
-    told = {trial.number: trial for trial in summary.trials}
+    told = {**{trial.number: trial for trial in summary.trials}, **summary.told}
     summary = replace(
         summary,
-        trials=_estimated(study, summary.trials),
         intervals=intervals_of(measurements.values()),
         verdicts={row: str(measurement.verdict) for row, measurement in measurements.items()},
     )
@@ -123,22 +122,6 @@ def _fronts(study: Study, summary: StudySummary) -> Mapping[str, StudySummary]:
             for device, front in found.items()
         }
     )
-
-
-def _estimated(study: Study, trials: Sequence[Trial]) -> tuple[Trial, ...]:
-    """Return the trials with the best estimates of what trainings report, where any training was repeated."""
-    from hwnas.search import Provenance
-
-    noises = {objective.name: study.noise(objective.name) for objective in study.objectives}
-    found = []
-    for trial in trials:
-        values = {
-            name: trial.best_estimate(name, noises[name])
-            for name, value in trial.values.items()
-            if noises.get(name) is not None and value.provenance == Provenance.REPORTED
-        }
-        found.append(replace(trial, values={**trial.values, **values}, replicas=()) if values else trial)
-    return tuple(found)
 
 
 def _objectives_of(device: str, devices: Sequence[str], objectives: Sequence[Objective]) -> tuple[Objective, ...]:

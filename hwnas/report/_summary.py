@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hwnas.measurement import MeasurementStore
-from hwnas.search import Provenance, TrialState, latency_counts
+from hwnas.search import BASELINE, Provenance, TrialState, difference, latency_counts, t_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from hwnas.measurement import LatencyTrace, Measurement
-    from hwnas.search import LatencyCounts, Objective, Study, Trial, Value
+    from hwnas.search import Difference, LatencyCounts, Noise, Objective, Study, Trial, Value
 
-Z95 = 1.959964
+_Z95 = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,8 @@ class StudySummary:
         name: the study's name.
         planned: how many trials it is to have.
         objectives: what is improved, and within which limits.
-        trials: all of them, in the order in which they were proposed.
+        trials: all of them, in the order in which they were proposed. Where trainings were repeated, what they report
+            is the best estimate from all of them, with its standard error, and `told` has what each gave.
         front: the numbers of the front's trials, best in the first objective first.
         reference: the reference point of the hypervolume by objective name; `None` before the first trial.
         hypervolume: after each complete trial, in the order of completion.
@@ -35,6 +36,8 @@ class StudySummary:
         intervals: 95 % intervals by (trace id, metric), in the metric's unit, where a measurement gave one.
         verdicts: what those measurements say of themselves, by trace id.
         devices: by name, what the front's figures were measured on; JSON data.
+        noises: by objective name, how much it varies between trainings, where that is known.
+        told: by number, the trials that were trained several times, as they were told.
     """
 
     name: str
@@ -48,10 +51,12 @@ class StudySummary:
     intervals: Mapping[tuple[int, str], tuple[float, float]] = field(default_factory=dict)
     verdicts: Mapping[int, str] = field(default_factory=dict)
     devices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    noises: Mapping[str, Noise] = field(default_factory=dict)
+    told: Mapping[int, Trial] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make the mappings read-only."""
-        for name in ("intervals", "verdicts", "devices"):
+        for name in ("intervals", "verdicts", "devices", "noises", "told"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     @property
@@ -84,9 +89,24 @@ class StudySummary:
         return any(is_guess(trial.values[o.name]) for o in self.objectives if o.name in trial.values)
 
     @property
+    def baseline(self) -> Trial | None:
+        """The complete trial of the configuration that all are compared with; `None` where there is none."""
+        found = [trial for trial in self.complete if trial.origin == BASELINE]
+        return found[0] if found else None
+
+    @property
     def latencies(self) -> tuple[LatencyCounts, ...]:
         """How many networks were measured and predicted, by device."""
         return latency_counts(self.objectives, self.trials)
+
+    def trainings(self, trial: Trial, name: str) -> int:
+        """Return how many trainings gave a figure of a trial."""
+        return self.told.get(trial.number, trial).trainings(name)
+
+    def difference(self, a: Trial, b: Trial, objective: Objective) -> Difference:
+        """Return by how much trial `a` differs from trial `b` in an objective, with its 95 % interval."""
+        first, second = (self.told.get(trial.number, trial) for trial in (a, b))
+        return difference(objective, first, second, self.noises.get(objective.name))
 
     def beyond_reference(self) -> tuple[Trial, ...]:
         """Return the front's trials that are better than the reference point in every objective: those that count."""
@@ -113,10 +133,12 @@ class StudySummary:
             return self.intervals[value.trace_id, objective.metric]
         if value.sigma is None:
             return None
+        noise = self.noises.get(objective.name)
+        reach = _Z95 if noise is None or objective.source != "evaluation" else t_quantile(noise.dof)
         if objective.log:
-            factor = math.exp(Z95 * value.sigma / value.value)
+            factor = math.exp(reach * value.sigma / value.value)
             return value.value / factor, value.value * factor
-        return value.value - Z95 * value.sigma, value.value + Z95 * value.sigma
+        return value.value - reach * value.sigma, value.value + reach * value.sigma
 
 
 def is_guess(value: Value) -> bool:
@@ -131,7 +153,9 @@ def summarise(study: Study) -> StudySummary:
         StoreError: the store cannot be read.
     """
     history = study.hypervolume_history()
-    trials = tuple(study.trials())
+    told = study.trials()
+    noises = {objective.name: study.noise(objective.name) for objective in study.objectives}
+    trials = tuple(_estimated(trial, noises) for trial in told)
     members = study.pareto_front()
     measured = _measured(study, members)
     devices = {measurement.device: measurement.id for measurement in measured if measurement.id is not None}
@@ -147,7 +171,19 @@ def summarise(study: Study) -> StudySummary:
         intervals=intervals_of(measured),
         verdicts={measurement.id: str(measurement.verdict) for measurement in measured if measurement.id is not None},
         devices={device: _device(MeasurementStore(study.store).trace(row)) for device, row in devices.items()},
+        noises={name: noise for name, noise in noises.items() if noise is not None},
+        told={trial.number: trial for trial in told if trial.replicas},
     )
+
+
+def _estimated(trial: Trial, noises: Mapping[str, Noise | None]) -> Trial:
+    """Return a trial with the best estimates of what trainings report."""
+    values = {
+        name: trial.best_estimate(name, noises.get(name))
+        for name, value in trial.values.items()
+        if value.provenance == Provenance.REPORTED
+    }
+    return replace(trial, values={**trial.values, **values}, replicas=())
 
 
 def _measured(study: Study, front: Sequence[Trial]) -> list[Measurement]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwnas.report._label import GUESS, interval_text, number
+from hwnas.report._label import ALIKE, GUESS, interval_text, number
 from hwnas.report._summary import is_guess
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ def front_table(summary: StudySummary) -> tuple[list[str], list[list[str]]]:
     Figures bear the names of the study file, with the units in them; intervals are those of 95 %. What was measured
     once more, or predicted before it was measured, has both figures; one that was only predicted begins with `~`. A
     verdict other than `ok` is named, where there is one.
+
+    Where trainings were repeated, what they report is the mean, `±` its standard error and `n` the number of trainings,
+    and a figure ends in `≈` where it does not differ significantly from that of the next row.
     """
     members = summary.front_trials
     again = {name for trial in members for name in trial.again}
@@ -26,7 +29,9 @@ def front_table(summary: StudySummary) -> tuple[list[str], list[list[str]]]:
     columns = ["trial>"]
     for objective in summary.objectives:
         columns.append(f"{objective.name}>")
-        if _has_interval(summary, objective):
+        if objective.name in summary.noises:
+            columns += ["±>", "n>"]
+        elif _has_interval(summary, objective):
             columns.append("95 %>")
         if objective.name in again:
             columns.append("again>")
@@ -36,8 +41,8 @@ def front_table(summary: StudySummary) -> tuple[list[str], list[list[str]]]:
     columns.append("architecture" + (", where they differ" if len(members) > 1 else ""))
     varying = _varying(summary)
     rows = []
-    for trial in members:
-        row = _figures(summary, trial, again, foretold)
+    for trial, following in zip(members, [*members[1:], None], strict=False):
+        row = _figures(summary, trial, again, foretold, following)
         row += [_verdict(summary, trial)] if doubted else []
         values = trial.architecture.values
         row.append(" ".join(f"{name}={_plain(values[name])}" for name in varying if name in values))
@@ -45,12 +50,17 @@ def front_table(summary: StudySummary) -> tuple[list[str], list[list[str]]]:
     return columns, rows
 
 
-def _figures(summary: StudySummary, trial: Trial, again: set[str], foretold: set[str]) -> list[str]:
+def _figures(
+    summary: StudySummary, trial: Trial, again: set[str], foretold: set[str], following: Trial | None
+) -> list[str]:
     row = [str(trial.number)]
     for objective in summary.objectives:
         value = trial.values[objective.name]
-        row.append(f"{GUESS if is_guess(value) else ''}{number(value.value, even=True)}")
-        if _has_interval(summary, objective):
+        guess, alike = GUESS if is_guess(value) else "", _alike(summary, trial, following, objective)
+        row.append(f"{guess}{number(value.value, even=True)}{alike}")
+        if objective.name in summary.noises:
+            row += [number(value.sigma), str(summary.trainings(trial, objective.name))]
+        elif _has_interval(summary, objective):
             row.append(interval_text(summary.interval(objective, value)))
         if objective.name in again:
             second = trial.again.get(objective.name)
@@ -59,6 +69,18 @@ def _figures(summary: StudySummary, trial: Trial, again: set[str], foretold: set
             before = trial.foretold.get(objective.name)
             row.append("–" if before is None else f"{GUESS}{number(before.value, even=True)}")
     return row
+
+
+def _alike(summary: StudySummary, trial: Trial, following: Trial | None, objective: Objective) -> str:
+    """Return the mark of a figure that does not differ significantly from the next row's; a space for others, beside.
+
+    Without repeated trainings nothing is marked.
+    """
+    if not summary.noises:
+        return ""
+    if following is None or summary.difference(trial, following, objective).significant is not False:
+        return " "
+    return ALIKE
 
 
 def _verdict(summary: StudySummary, trial: Trial) -> str:

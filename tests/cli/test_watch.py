@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import pytest
 
 from hwnas.cli import _output
@@ -9,16 +11,23 @@ from hwnas.search import (
     Objective,
     Progress,
     Provenance,
+    ReplicaCompleted,
+    ReplicaFailed,
     StudyFinished,
     StudyStarted,
     StudyStopped,
+    Trial,
     TrialFailed,
     TrialStarted,
+    TrialState,
     Value,
     Warned,
 )
+from hwnas.space import Architecture
 
 OBJECTIVES = (Objective("accuracy", "maximize"),)
+MADE_UP = Architecture("toy", "1", {"width": 8})
+TRIAL = Trial(3, MADE_UP, TrialState.COMPLETE, 0, "sobol", datetime(2024, 1, 1, tzinfo=UTC), {"accuracy": Value(0.9)})
 PROGRESS = Progress({"complete": 3}, 8, 0.5, 1.0, 2.0, 3.0, 60.0)
 
 
@@ -46,6 +55,14 @@ def fresh_consoles():
         (
             FrontRemeasured(3, "p99_ms", Value(1.0, 0.1, Provenance.MEASURED), Value(1.1, 0.1, Provenance.MEASURED)),
             ["trial 3: p99 latency (ms) 1, measured again 1.1 (+10%)"],
+        ),
+        (
+            ReplicaCompleted(TRIAL, 1, {"accuracy": Value(0.87)}),
+            ["trial 3: accuracy 0.9, trained again 0.87"],
+        ),
+        (
+            ReplicaFailed(3, 2, "exit code 1", "see its log.txt"),
+            ["warning: training 2 of trial 3 again failed: exit code 1", "   hint: see its log.txt"],
         ),
         (Warned("the chain is poor", "more samples"), ["warning: the chain is poor", "   hint: more samples"]),
         (StudyStopped("digits", 9, 64, "hwnas search resume digits"), [

@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from hwnas.search import Objective, TrialState
+from hwnas.search import Objective, TrialState, Value
 from hwnas.search._data import complete_trials, most_telling, outcome_data, pending_trials
 
 ACCURACY = Objective("accuracy", "maximize")
@@ -38,6 +40,23 @@ def test_noise_is_given_where_every_trial_has_a_standard_error(space, architectu
     assert pytest.approx((0.05 / data.scale) ** 2) == data.Yvar
     without = [*trials[:-1], made_up.trial(11, architectures[11], {"p99_ms": 8.0})]
     assert outcome_data(space, LATENCY, without).Yvar is None
+
+
+def test_noise_between_trainings_is_given_once_it_is_known_well_enough(space, architectures, made_up):
+    def repeated(count):
+        trials = told(made_up, architectures, "accuracy", np.linspace(0.5, 0.9, 12))
+        for number in range(count):
+            more = tuple({"accuracy": Value(trials[number].values["accuracy"].value + gap)} for gap in (0.02, -0.02))
+            trials[number] = replace(trials[number], replicas=more)
+        return trials
+
+    assert outcome_data(space, ACCURACY, repeated(3)).Yvar is None
+    data = outcome_data(space, ACCURACY, repeated(4))
+    variance = 4 * 2 * 0.02**2 / 8
+    assert data.Yvar * data.scale**2 == pytest.approx([variance / 3] * 4 + [variance] * 8)
+    lucky = repeated(4)
+    lucky[11] = replace(lucky[11], replicas=({"accuracy": Value(0.5)}, {"accuracy": Value(0.5)}))
+    assert outcome_data(space, ACCURACY, lucky).Y.argmax() == 10
 
 
 def test_every_known_value_serves_whatever_became_of_its_trial(space, architectures, made_up):

@@ -101,7 +101,7 @@ def test_what_a_training_reports_of_itself_counts_where_it_is_more(made_up, spac
     assert trial.best_estimate("accuracy").value == pytest.approx(0.9)
     assert trial.best_estimate("accuracy").sigma == pytest.approx(0.02)
     bare = replace(trial, values={"accuracy": Value(0.9)}, replicas=({"accuracy": Value(0.9)},))
-    assert bare.best_estimate("accuracy") == Value(0.9)
+    assert bare.best_estimate("accuracy") == Value(0.9, None, Provenance.AVERAGED)
 
 
 def test_two_measurements_weigh_as_they_are_sure_of_themselves(made_up, space, rng):
@@ -115,11 +115,11 @@ def test_two_measurements_weigh_as_they_are_sure_of_themselves(made_up, space, r
     agree = estimate(Value(1.0, 0.1, measured, 7), Value(1.1, 0.05, measured, 8))
     assert agree.value == pytest.approx((100 * 1.0 + 400 * 1.1) / 500)
     assert agree.sigma == pytest.approx(math.sqrt(1 / 500))
-    assert (agree.provenance, agree.trace_id) == (measured, None)
+    assert (agree.provenance, agree.trace_id) == (Provenance.AVERAGED, None)
     apart = estimate(Value(1.0, 0.1, measured), Value(2.0, 0.05, measured))
     assert apart.sigma == pytest.approx(math.sqrt(1 / 500) / math.hypot(0.1, 0.05))
-    assert estimate(Value(1.0), Value(2.0, 0.1)) == Value(1.5, 0.5)
-    assert estimate(Value(1.0), Value(1.0)) == Value(1.0)
+    assert estimate(Value(1.0), Value(2.0, 0.1)) == Value(1.5, 0.5, Provenance.AVERAGED)
+    assert estimate(Value(1.0), Value(1.0)) == Value(1.0, None, Provenance.AVERAGED)
 
 
 def test_a_prediction_keeps_its_own_doubt(made_up, space, rng, drawn):
@@ -128,3 +128,29 @@ def test_a_prediction_keeps_its_own_doubt(made_up, space, rng, drawn):
     trial = replace(made_up.trial(0, arch, {"accuracy": 0.8}), values={"accuracy": guess})
     noise = pooled_noise(ACCURACY, drawn("accuracy", [0.5, 0.9], 0.02, [3, 3]))
     assert best_estimate(trial, "accuracy", noise) == guess
+
+
+def test_after_selection_the_interval_of_the_mean_still_holds_the_truth(made_up, space):
+    """Of 64 networks the 8 best are trained twice again; their first trainings were lucky ones."""
+    rng = np.random.default_rng(5)
+    archs = space.sample(8, rng)
+    lucky, held, left = [], [], []
+    for _ in range(200):
+        truth = 0.9 + 0.01 * rng.standard_normal(64)
+        first = truth + 0.01 * rng.standard_normal(64)
+        best = np.argsort(-first)[:8]
+        trials = []
+        for number, (arch, place) in enumerate(zip(archs, best, strict=True)):
+            more = truth[place] + 0.01 * rng.standard_normal(2)
+            trial = made_up.trial(number, arch, {"accuracy": float(first[place])})
+            trials.append(replace(trial, replicas=tuple({"accuracy": Value(float(value))} for value in more)))
+        noise = pooled_noise(ACCURACY, trials)
+        reach = stats.t.ppf(0.975, noise.dof)
+        estimates = [best_estimate(trial, "accuracy", noise) for trial in trials]
+        errors = np.array([estimate.value for estimate in estimates]) - truth[best]
+        lucky.append((first[best] - truth[best]).mean())
+        left.append(errors.mean())
+        held.append(np.mean(np.abs(errors) <= reach * estimates[0].sigma))
+    assert np.mean(lucky) > 0.01  # more than one standard deviation
+    assert np.mean(left) == pytest.approx(np.mean(lucky) / 3, rel=0.1)
+    assert np.mean(held) == pytest.approx(0.95, abs=0.02)

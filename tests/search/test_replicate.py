@@ -104,6 +104,16 @@ def folder(tmp_path, replica):
     return tmp_path / "trials" / f"{replica.trial:04d}" / f"again-{replica.number}"
 
 
+def test_the_baseline_is_trained_again_too_wherever_it_stands(make, tmp_path):
+    study, evaluator = make(replicas=1), Noisy(0.001)
+    study.add([WIDTHS.architecture({"width": 1})], "baseline")
+    (only,) = study.ask(1)
+    study.tell(only, {"accuracy": 0.5, "cost": 1001.0})  # everything is better
+    result = optimize(study, evaluator=evaluator, folder=tmp_path)
+    assert only.number not in {trial.number for trial in result.front}
+    assert len(study.baseline().replicas) == 1
+
+
 def test_done_again_it_changes_nothing_and_more_are_added_to_those_there_are(make, tmp_path):
     study, evaluator = make(), Noisy(0.05)
     first = optimize(study, evaluator=evaluator, folder=tmp_path)
