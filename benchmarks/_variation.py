@@ -76,7 +76,7 @@ def run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {"campaigns": options.campaigns, "busy_s": BUSY_S, "idle_s": IDLE_S, "hogs": options.hogs}
     files = write_networks(folder)
     found["networks"] = [file.name for file in files]
-    protocol = MeasurementProtocol(samples=min(options.samples, 1000))
+    protocol = MeasurementProtocol(samples=options.samples)
     found["samples"] = protocol.samples
     folder = _folder_of(folder, protocol, options.hogs)
     for name, hogs in (("contended", options.hogs), ("without load", 0)):

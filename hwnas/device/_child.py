@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hwnas._deadline import Deadline
 
 _CHUNK = 1 << 20
-_WAKE_S = 0.2  # how often a wait looks whether the process was closed from another thread
+_WAKE_S = 2.0  # the end of the process wakes a wait at once; every other waking disturbs what is measured
 _TAIL_BYTES = 2000
 _DYING_S, _KILLED_S = 5.0, 60.0
 _START_ERROR_HINT = "check the interpreter that the profile names, and that more processes may be started"

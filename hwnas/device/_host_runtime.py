@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.device._child import Child, start_program
+from hwnas.device._host_core import HomeCore, keeping_to
 from hwnas.device._kinds import RuntimeKind, checked_options
 from hwnas.device._nursery import Nursery, NurseryLostError
 from hwnas.device._runtime import Block
@@ -65,6 +66,7 @@ class HostRuntime:
         options = checked_options(module.OPTIONS, profile.options, source=f"device {profile.name!r}, options")
         self._guard = threading.Lock()
         self._nursery: Nursery | None = None
+        self._home = HomeCore()
         self._forks = sys.platform == "linux" and getattr(module, "FORKS", False)
         self._options = {item.name: getattr(options, item.name) for item in fields(options)}
 
@@ -124,7 +126,8 @@ class HostRuntime:
     def open(self, device: Device, network: NetworkFile, *, deadline: Deadline) -> HostSession:
         """Return a session with `network` loaded, in a process of its own; see `Runtime.open`."""
         child = self._start(network, deadline)
-        limit = self._host.memory_limit_mb
+        limit, home = self._host.memory_limit_mb, self._home_core()
+        cpus = self._profile.cpus if home is None else [home]
         try:
             loaded, _ = _ask(
                 child,
@@ -134,7 +137,7 @@ class HostRuntime:
                     "backend": self._backend,
                     "threads": self._profile.threads,
                     "batch": self._profile.batch,
-                    "cpus": None if self._profile.cpus is None else list(self._profile.cpus),
+                    "cpus": cpus,
                     "options": self._options,
                     "powercap": POWERCAP,
                     "memory_limit_bytes": None if limit is None else limit * _MIB,
@@ -145,7 +148,7 @@ class HostRuntime:
         except BaseException:
             child.kill()
             raise
-        return HostSession(child, device, loaded)
+        return HostSession(child, device, loaded, home)
 
     def forget(self) -> None:
         """Start from a new interpreter next time, with another layout of its memory; see `Runtime.forget`."""
@@ -153,6 +156,11 @@ class HostRuntime:
             nursery, self._nursery = self._nursery, None
         if nursery is not None:
             nursery.retire()
+
+    def _home_core(self) -> int | None:
+        """Return the processor that all processes keep to: for one thread, where the profile does not name any."""
+        free = self._profile.threads == 1 and self._profile.cpus is None
+        return self._home.choose() if free else None
 
     @property
     def _backend(self) -> str:
@@ -186,9 +194,10 @@ class HostRuntime:
 class HostSession:
     """One network in its process; see `Session`."""
 
-    def __init__(self, child: Child, device: Device, loaded: Mapping[str, Any]) -> None:
-        """Take over a process that has loaded its network."""
+    def __init__(self, child: Child, device: Device, loaded: Mapping[str, Any], home: int | None) -> None:
+        """Take over a process that has loaded its network, and keeps to the processor `home` where there is one."""
         self._child = child
+        self._home = home
         self._device = device
         self._peak_bytes: int = loaded["peak_bytes"]
         self._baseline_bytes: int = loaded["baseline_bytes"]
@@ -216,7 +225,8 @@ class HostSession:
 
     def run(self, n: int, *, deadline: Deadline) -> Block:
         """Return the times of `n` inferences in a row; see `Session.run`."""
-        reply, payload = _ask(self._child, {"do": "run", "n": n}, deadline=deadline)
+        with keeping_to(self._home):
+            reply, payload = _ask(self._child, {"do": "run", "n": n}, deadline=deadline)
         conditions = self._device.conditions(deadline=deadline)
         self._peak_bytes = reply["peak_bytes"]
         wall, cpu, switches = np.frombuffer(payload, dtype=np.int64).reshape(3, n)

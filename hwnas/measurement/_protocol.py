@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hwnas.device import DeviceProfile
 
 #: Grows when the same settings come to mean another procedure; figures of different versions do not merge.
-_VERSION = 3
+_VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class MeasurementProtocol:
     block_least_s: float = 0.01
     block_most_s: float = 1.0
     block_warmup: int = 5
-    repeats: int = 20
+    repeats: int = 40
     warmup_s: float = 1.0
     warmup_tolerance: float = 0.03
     reference: int = 20

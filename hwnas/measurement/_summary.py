@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hwnas.measurement._trace import LatencyTrace, TraceBlock
 
 #: Grows when the same trace comes to yield other figures; what the store keeps of older ones is derived again.
-ESTIMATOR_VERSION = 3
+ESTIMATOR_VERSION = 4
 _NS_PER_MS = 1e6
 
 

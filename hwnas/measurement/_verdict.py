@@ -23,9 +23,14 @@ PREEMPTED_SHARE = 0.01
 _LOST_SHARE = 0.05
 #: Quick networks lose few samples to a busy machine, but much time: with this share of it gone, others run here too.
 _LOST_TIME_SHARE = 0.05
-#: A block is done again where more of its samples than this were disturbed, or the reference moved by more than this.
+#: A block is done again where others took more than this share of its time, where more than this share of its samples
+#: lost a time slice, or where the reference moved by more than this.
+_BAD_BLOCK_LOST = 0.01
 _BAD_BLOCK_SHARE = 0.01
 _BAD_BLOCK_DRIFT = 0.15
+#: The system's own threads take a processor for some tens of microseconds, on a calm machine too: that is how it is,
+#: and repeating a block would not help. A program that computes keeps it for a time slice (Linux: 0.7 ms and more).
+_SLICE_NS = 500_000
 _DRIFT = 0.07
 _NOISY_HALF_WIDTH = 0.20
 _REPEATED_SHARE = 1.0 / 3.0
@@ -55,7 +60,8 @@ def preempted(block: TraceBlock, *, threads: int) -> NDArray[np.bool_]:
 def is_bad(block: TraceBlock, *, threads: int) -> bool:
     """Return whether something disturbed a block so much that it is to be done again, as a whole."""
     marks = preempted(block, threads=threads)
-    if float(marks.mean()) > _BAD_BLOCK_SHARE or _lost_share([block], [marks]) > _LOST_TIME_SHARE:
+    sliced = marks & (block.samples_ns - np.median(block.samples_ns) > _SLICE_NS)
+    if _lost_share([block], [marks]) > _BAD_BLOCK_LOST or float(sliced.mean()) > _BAD_BLOCK_SHARE:
         return True
     if block.reference_before_ns.size == 0 or block.reference_after_ns.size == 0:
         return False

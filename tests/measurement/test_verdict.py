@@ -68,14 +68,29 @@ def test_a_hundredth_of_preempted_inferences_is_said(make_trace, make_block, ran
     assert found.sigma_log > 1
 
 
-def test_a_block_with_two_preempted_inferences_of_a_hundred_is_bad(make_block, random):
+def test_a_block_of_which_others_took_a_time_slice_is_bad(make_block, random):
     cpu = quiet(random)
     wall = cpu.copy()
     wall[0] += 4 * MS
-    assert not is_bad(make_block(wall, cpu_ns=cpu), threads=1)
-    wall[0] += 4 * MS  # one that took long is as bad as two
     assert is_bad(make_block(wall, cpu_ns=cpu), threads=1)
-    wall[[0, 1]] = cpu[[0, 1]] + MS // 10
+
+
+def test_what_the_system_itself_takes_makes_no_block_bad(make_block, random):
+    """Its own threads take some microseconds now and then, however calm the machine is."""
+    cpu = quiet(random)
+    wall = cpu.copy()
+    wall[[0, 20, 40, 60, 80]] += MS // 10
+    block = make_block(wall, cpu_ns=cpu)
+    assert preempted(block, threads=1).sum() == 5
+    assert not is_bad(block, threads=1)
+
+
+def test_a_block_of_a_slow_network_with_two_time_slices_lost_is_bad(make_block, random):
+    cpu = quiet(random, level=20 * MS)
+    wall = cpu.copy()
+    wall[0] += 4 * MS
+    assert not is_bad(make_block(wall, cpu_ns=cpu), threads=1)  # one inference of a hundred, 0.2 % of the time
+    wall[1] += 4 * MS
     assert is_bad(make_block(wall, cpu_ns=cpu), threads=1)
 
 
