@@ -134,7 +134,7 @@ class HostWatch:
         else:
             last = self._cpus[-1]
             yield (
-                "inferences may run on any processor, and move between them; "
+                "the profile names no processor, so each campaign looks for one (several threads move between all); "
                 f"name one that little else uses: --cpus {last}"
             )
 

@@ -59,9 +59,9 @@ def preempted(block: TraceBlock, *, threads: int) -> NDArray[np.bool_]:
 
 def is_bad(block: TraceBlock, *, threads: int) -> bool:
     """Return whether something disturbed a block so much that it is to be done again, as a whole."""
-    marks = preempted(block, threads=threads)
-    sliced = marks & (block.samples_ns - np.median(block.samples_ns) > _SLICE_NS)
-    if _lost_share([block], [marks]) > _BAD_BLOCK_LOST or float(sliced.mean()) > _BAD_BLOCK_SHARE:
+    lost_ns = _lost_ns(block, threads=threads)
+    share = float(lost_ns.sum()) / float(block.samples_ns.sum())
+    if share > _BAD_BLOCK_LOST or float((lost_ns > _SLICE_NS).mean()) > _BAD_BLOCK_SHARE:
         return True
     if block.reference_before_ns.size == 0 or block.reference_after_ns.size == 0:
         return False
@@ -89,7 +89,9 @@ def judge(trace: LatencyTrace, p99: Estimate) -> tuple[Verdict, tuple[str, ...]]
 def _preempted(trace: LatencyTrace) -> list[str]:
     reasons = []
     marks = [preempted(block, threads=trace.profile.threads) for block in trace.kept]
-    share, lost = float(np.concatenate(marks).mean()), _lost_share(trace.kept, marks)
+    share = float(np.concatenate(marks).mean())
+    lost_ns = np.concatenate([_lost_ns(block, threads=trace.profile.threads) for block in trace.kept])
+    lost = float(lost_ns.sum()) / float(trace.samples_ns.sum())
     if share >= PREEMPTED_SHARE or lost > _LOST_TIME_SHARE:
         reasons.append(f"other programs preempted {share:.1%} of the inferences and took {lost:.0%} of their time")
     states = _states(trace)
@@ -101,13 +103,13 @@ def _preempted(trace: LatencyTrace) -> list[str]:
     return reasons
 
 
-def _lost_share(blocks: Sequence[TraceBlock], marks: Sequence[NDArray[np.bool_]]) -> float:
-    """Return which share of all inferences' time others took: what the disturbed ones took beyond the median."""
-    lost = sum(
-        float((block.samples_ns[mark] - np.median(block.samples_ns)).sum())
-        for block, mark in zip(blocks, marks, strict=True)
-    )
-    return max(0.0, lost / float(sum(int(block.samples_ns.sum()) for block in blocks)))
+def _lost_ns(block: TraceBlock, *, threads: int) -> NDArray[np.float64]:
+    """Return what others took of each sample, `float64[n]`: what a disturbed one waited, or took beyond the median."""
+    wall = block.samples_ns.astype(float)
+    lost = wall - float(np.median(wall))
+    if block.cpu_ns is not None and threads == 1:
+        lost = np.maximum(lost, wall - block.cpu_ns)
+    return np.where(preempted(block, threads=threads), np.maximum(lost, 0.0), 0.0)
 
 
 def _drifting(trace: LatencyTrace) -> list[str]:
