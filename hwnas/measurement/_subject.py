@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _CONDITIONS_TIMEOUT_S = 10.0
 _REPEAT_SHARE = 0.5
+#: Where the repeats are used up, the calm blocks count alone if they have at least this share of the samples asked for.
+_CALM_SHARE = 0.25
 
 
 class Subject:
@@ -59,6 +61,7 @@ class Subject:
         self._warmup: list[NDArray[np.int64]] = []
         self._steady = True
         self._given_up = False
+        self._share = 0.0
         self._peak: int | None = None
         self._baseline: int | None = None
         self._before: Conditions | None = None
@@ -70,7 +73,9 @@ class Subject:
 
     @property
     def _counting(self) -> list[TraceBlock]:
-        return [block for block in self._blocks if block.kept or self._given_up]
+        calm = [block for block in self._blocks if block.kept]
+        enough = sum(map(len, calm)) >= _CALM_SHARE * self._share * self._protocol.samples
+        return calm if enough or not self._given_up else self._blocks
 
     @contextlib.contextmanager
     def timed(self) -> Iterator[None]:
@@ -98,7 +103,8 @@ class Subject:
         """Take a block with its references.
 
         One that was disturbed is done again, and does not count. Where the repeats of all processes so far, or half of
-        the time, are used up, this is how the device is: then every block counts, those before too.
+        the time, are used up, the calm blocks that there are have to do; where they are fewer than a quarter of what
+        was asked for, this is how the device is: then every block counts, those before too.
         """
         parts = {
             "process": process,
@@ -116,6 +122,7 @@ class Subject:
             taken = dataclasses.replace(taken, kept=False)
         self._blocks.append(taken)
         protocol, repeated = self._protocol, sum(not block.kept for block in self._blocks)
+        self._share = (process + 1) / protocol.processes
         allowed = protocol.repeats * (process + 1) // protocol.processes
         self._given_up = repeated > allowed or self.spent_s >= _REPEAT_SHARE * protocol.budget_s
 
@@ -138,17 +145,21 @@ class Subject:
             return None
         if self.spent_s >= share * protocol.budget_s:
             return "budget"
-        if self.samples < share * protocol.samples or len(self._counting) < share * protocol.blocks:
+        tried = self._blocks if self._given_up else self._counting
+        taken = sum(map(len, tried))
+        if taken < share * protocol.samples or len(tried) < share * protocol.blocks:
             return None
+        if self.samples < share * protocol.samples:
+            return "repeats"
         if protocol.precision is None or process + 1 < protocol.processes:
             return "samples"
-        if self.samples >= protocol.max_samples:
+        if taken >= protocol.max_samples:
             return "max_samples"
         return "precision" if self._half_width() <= protocol.precision else None
 
     def trace(self, device: Device, *, ended: Ended, versions: Mapping[str, str]) -> LatencyTrace:
         """Return the trace of all blocks."""
-        network = self.network
+        network, counting = self.network, set(map(id, self._counting))
         return LatencyTrace(
             network=MeasuredNetwork(
                 name=network.name,
@@ -167,9 +178,7 @@ class Subject:
             facts=device.facts,
             versions=versions,
             protocol=self._protocol,
-            blocks=tuple(dataclasses.replace(block, kept=True) for block in self._blocks)
-            if self._given_up
-            else tuple(self._blocks),
+            blocks=tuple(dataclasses.replace(block, kept=id(block) in counting) for block in self._blocks),
             warmup_ns=np.concatenate(self._warmup),
             steady=self._steady,
             ended=ended,

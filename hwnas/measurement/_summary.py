@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwnas.measurement import _estimators as estimators
-from hwnas.measurement._measurement import RUN_TO_RUN_SIGMA_IF_NOT_OK, Estimate, Measurement, Verdict
+from hwnas.measurement._measurement import Estimate, Measurement, run_to_run_sigma
 from hwnas.measurement._verdict import judge, preempted
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def summarize(trace: LatencyTrace, *, id: int | None = None) -> Measurement:  # 
     disturbed = np.concatenate([preempted(block, threads=trace.profile.threads) for block in trace.kept])
     p50, p90, p99 = (estimate(trace.kept, p, disturbed=disturbed) for p in (0.50, 0.90, 0.99))
     verdict, reasons = judge(trace, p99)
-    if verdict is not Verdict.OK:
-        p90, p99 = (found.widened(RUN_TO_RUN_SIGMA_IF_NOT_OK) for found in (p90, p99))
+    p50 = p50.widened(run_to_run_sigma(verdict, "p50_ms"))
+    p90, p99 = (found.widened(run_to_run_sigma(verdict, "p99_ms")) for found in (p90, p99))
     return Measurement(
         id=id,
         created_at=trace.created_at,

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from hwnas.device import Conditions, DeviceFacts, DeviceProfile
     from hwnas.measurement._protocol import MeasurementProtocol
 
-#: Why the sampling of a network ended.
-Ended = Literal["samples", "precision", "max_samples", "budget"]
+#: Why the sampling of a network ended; `repeats`: no more blocks could be done again, and what is calm has to do.
+Ended = Literal["samples", "precision", "max_samples", "budget", "repeats"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -59,14 +59,19 @@ def preempted(block: TraceBlock, *, threads: int) -> NDArray[np.bool_]:
 
 def is_bad(block: TraceBlock, *, threads: int) -> bool:
     """Return whether something disturbed a block so much that it is to be done again, as a whole."""
-    lost_ns = _lost_ns(block, threads=threads)
-    share = float(lost_ns.sum()) / float(block.samples_ns.sum())
-    if share > _BAD_BLOCK_LOST or float((lost_ns > _SLICE_NS).mean()) > _BAD_BLOCK_SHARE:
+    if _was_taken(block, threads=threads):
         return True
     if block.reference_before_ns.size == 0 or block.reference_after_ns.size == 0:
         return False
     moved = math.log(float(np.median(block.reference_after_ns)) / float(np.median(block.reference_before_ns)))
     return abs(moved) > math.log1p(_BAD_BLOCK_DRIFT)
+
+
+def _was_taken(block: TraceBlock, *, threads: int) -> bool:
+    """Return whether others took too much of a block: of its time, or time slices of too many of its samples."""
+    lost_ns = _lost_ns(block, threads=threads)
+    share = float(lost_ns.sum()) / float(block.samples_ns.sum())
+    return share > _BAD_BLOCK_LOST or float((lost_ns > _SLICE_NS).mean()) > _BAD_BLOCK_SHARE
 
 
 def judge(trace: LatencyTrace, p99: Estimate) -> tuple[Verdict, tuple[str, ...]]:
@@ -94,6 +99,10 @@ def _preempted(trace: LatencyTrace) -> list[str]:
     lost = float(lost_ns.sum()) / float(trace.samples_ns.sum())
     if share >= PREEMPTED_SHARE or lost > _LOST_TIME_SHARE:
         reasons.append(f"other programs preempted {share:.1%} of the inferences and took {lost:.0%} of their time")
+    dropped = [block for block in trace.blocks if not block.kept]
+    taken = sum(_was_taken(block, threads=trace.profile.threads) for block in dropped)
+    if taken > _REPEATED_SHARE * len(trace.blocks):
+        reasons.append(f"other programs disturbed {taken} of {len(trace.blocks)} blocks, which do not count")
     states = _states(trace)
     stolen = _grown([state.stolen_s for state in states])
     elapsed = (states[-1].at - states[0].at).total_seconds() if states else 0.0
@@ -141,7 +150,8 @@ def _noisy(trace: LatencyTrace, p99: Estimate) -> list[str]:
             f"the p99's 95 % interval is {half_width:.1%} wide on either side, and {asked:.1%} was asked for"
         )
     if n < trace.protocol.samples:
-        reasons.append(f"{n} samples of {trace.protocol.samples} fitted into the time budget")
+        where = "came from undisturbed blocks" if trace.ended == "repeats" else "fitted into the time budget"
+        reasons.append(f"{n} samples of {trace.protocol.samples} {where}")
     if not trace.steady:
         reasons.append("it did not become steady in the time for warm-up")
     disturbed = sum(is_bad(block, threads=trace.profile.threads) for block in trace.kept)

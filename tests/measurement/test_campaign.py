@@ -243,6 +243,29 @@ def test_where_every_block_is_disturbed_it_ends_and_says_so(run, traces, make_fi
     assert "41 of 41 blocks were disturbed, and no better ones could be had" in result.reasons
 
 
+@pytest.mark.parametrize(("every", "n", "ended"), [(5, 1000, "samples"), (10, 500, "repeats"), (25, 4300, "samples")])
+def test_few_calm_blocks_have_to_do_and_where_there_are_hardly_any_all_count(run, traces, make_file, every, n, ended):
+    blocks = []
+
+    def switches(count):
+        if count > 50:
+            blocks.append(count)
+        return np.full(count, int(count > 50 and (len(blocks) - 1) % every > 0), dtype=np.int64)
+
+    def times(_network, count):
+        values = steady_times(_network, count)
+        values[-3:] += 4 * MS if count > 50 else 0  # not what decides: calm blocks have slow samples too
+        return values
+
+    protocol = in_two(processes=1, reference=0)
+    result = run([make_file("a")], device=fake_device(FakeDevice(times, switches=switches)), protocol=protocol)[0]
+    trace = traces.trace(result.id)
+    assert (result.n, trace.ended) == (n, ended)
+    if n <= 1000:
+        assert not any(block.involuntary_switches.any() for block in trace.kept)
+    assert result.verdict is Verdict.PREEMPTED
+
+
 def test_repeats_that_one_process_used_up_count_no_longer_when_another_is_calm(run, traces, make_file):
     opened = []
 

@@ -48,6 +48,8 @@ def test_sigma_never_falls_below_what_differs_from_run_to_run(make_trace, width)
     found = with_p99(make_trace, Estimate(1.0, math.exp(-width), math.exp(width), 1.0))
     assert found.sigma_log >= RUN_TO_RUN_SIGMA
     assert found.sigma_log == pytest.approx(math.hypot(width / 1.959964, RUN_TO_RUN_SIGMA))
+    assert with_p99(make_trace, found.p99, Verdict.NOISY).sigma_log >= RUN_TO_RUN_SIGMA_IF_NOT_OK
+    assert found.sigma_log_of("p50_ms") > RUN_TO_RUN_SIGMA
 
 
 @given(estimates, st.floats(0.001, 1.0))
@@ -69,9 +71,13 @@ def test_widening_adds_in_quadrature_and_keeps_open_ends_open(estimate, sigma):
 def test_a_disturbed_machine_has_wider_intervals_of_its_tail(make_trace):
     calm, unsteady = summarize(make_trace()), summarize(make_trace(steady=False))
     assert (calm.verdict, unsteady.verdict) == (Verdict.OK, Verdict.NOISY)
-    assert unsteady.p50 == calm.p50
-    assert unsteady.p99 == calm.p99.widened(RUN_TO_RUN_SIGMA_IF_NOT_OK)
+    for one, other in ((calm.p50, unsteady.p50), (calm.p90, unsteady.p90), (calm.p99, unsteady.p99)):
+        assert one.value_ms == other.value_ms
+        assert other.low_ms < one.low_ms < one.value_ms < one.high_ms < other.high_ms
+    reach = math.log(unsteady.p99.high_ms / unsteady.p99_ms)
+    assert reach > 1.959964 * RUN_TO_RUN_SIGMA_IF_NOT_OK
     assert unsteady.sigma_log > RUN_TO_RUN_SIGMA_IF_NOT_OK
+    assert math.log(calm.p50.high_ms / calm.p50_ms) < 0.03
 
 
 def test_doubt_grows_with_the_verdict_and_with_disturbance(make_trace):

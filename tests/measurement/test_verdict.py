@@ -157,7 +157,28 @@ def test_many_repeated_blocks_are_noisy(make_trace, make_block, random):
     blocks = [make_block(quiet(random), kept=index % 2 == 0) for index in range(20)]
     found = summarize(make_trace(blocks))
     assert found.n == 1000
-    assert found.reasons == ("10 of 20 blocks were disturbed and done again",)
+    assert (found.verdict, found.reasons) == (Verdict.NOISY, ("10 of 20 blocks were disturbed and done again",))
+
+
+def test_many_blocks_that_others_disturbed_are_preemption(make_trace, make_block, random):
+    blocks = []
+    for index in range(20):
+        cpu = quiet(random)
+        wall = cpu.copy()
+        wall[50] += 4 * MS * (index % 2)
+        blocks.append(make_block(wall, cpu_ns=cpu, kept=index % 2 == 0))
+    found = summarize(make_trace(blocks))
+    assert found.verdict is Verdict.PREEMPTED
+    assert found.reasons[0] == "other programs disturbed 10 of 20 blocks, which do not count"
+    assert found.p99_ms < 1.1
+    assert found.p99.undisturbed_ms == found.p99_ms
+
+
+def test_too_few_calm_blocks_are_said(make_trace, make_block, random):
+    blocks = [make_block(quiet(random)) for _ in range(10)]
+    protocol = MeasurementProtocol(samples=2000)
+    found = summarize(dataclasses.replace(make_trace(blocks, protocol=protocol), ended="repeats"))
+    assert "1000 samples of 2000 came from undisturbed blocks" in found.reasons
 
 
 @pytest.mark.parametrize(
