@@ -67,7 +67,7 @@ class MeasurementProtocol:
     block_least_s: float = 0.01
     block_most_s: float = 1.0
     block_warmup: int = 5
-    repeats: int = 40
+    repeats: int = 20
     warmup_s: float = 1.0
     warmup_tolerance: float = 0.03
     reference: int = 20
