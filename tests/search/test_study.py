@@ -256,6 +256,42 @@ def test_out_of_order_is_fine(study):
     assert study.counts()[TrialState.COMPLETE] == 4
 
 
+def test_what_is_told_late_counts_where_nobody_else_has_told_it(study, monkeypatch):
+    """The trials of a process that was taken for dead are given out again; it lives, and tells them after all."""
+    monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
+    slow = study.ask(3)
+    for trial in slow:
+        study.start(trial)
+    monkeypatch.undo()
+    study.reset_stale(everywhere=True)
+    again = study.ask(3)
+    assert [trial.number for trial in again] == [trial.number for trial in slow]
+    study.start(again[0])
+    study.tell(again[1], {"accuracy": 0.4, "p99_ms": 1.0})
+    study.abandon(again[2], "hopeless")
+
+    study.tell(slow[0], {"accuracy": 0.5, "p99_ms": 1.0})  # late, and the first
+    with pytest.raises(IllegalMoveError, match="trial 0 is complete"):
+        study.tell(again[0], {"accuracy": 0.6, "p99_ms": 1.0})
+    for late, state in ((slow[1], "complete"), (slow[2], "abandoned")):
+        with pytest.raises(IllegalMoveError, match=f"trial {late.number} is {state} and cannot become"):
+            study.tell(late, {"accuracy": 0.6, "p99_ms": 1.0})
+        with pytest.raises(IllegalMoveError, match=f"trial {late.number} is {state} and cannot become"):
+            study.fail(late, "too late")
+    assert [trial.values["accuracy"].value for trial in study.trials(TrialState.COMPLETE)] == [0.5, 0.4]
+
+
+def test_a_trial_told_after_the_study_has_all_is_kept(make_study):
+    study = make_study(trials=2)
+    first, last = study.ask(2)
+    study.tell(last, {"accuracy": 0.5, "p99_ms": 1.0})
+    assert study.ask(1) == []
+    assert not study.is_finished
+    study.tell(first, {"accuracy": 0.9, "p99_ms": 1.0})
+    assert study.is_finished
+    assert [trial.number for trial in study.pareto_front()] == [0]
+
+
 def test_an_unknown_trial_is_named(study):
     for action in (study.start, study.trial, study.release, lambda n: study.fail(n, "x"), lambda n: study.tell(n, {})):
         with pytest.raises(StudyError, match="no trial 7"):
@@ -330,8 +366,9 @@ def hold(url, done, count):
             study.tell(trial, {"accuracy": 0.5, "p99_ms": 1.0})
 
 
-def test_processes_that_ask_at_once_never_get_the_same_trial(make_study, workspace):
-    study = make_study(trials=30, start=30)
+@pytest.mark.parametrize("settings", [{"start": 30}, {"start": 2, "strategy": "random"}], ids=["start", "strategy"])
+def test_processes_that_ask_at_once_never_get_the_same_trial(make_study, workspace, settings):
+    study = make_study(trials=30, **settings)
     context = multiprocessing.get_context("spawn")
     done = context.Queue()
     processes = [context.Process(target=hold, args=(workspace.store_url, done, count)) for count in (1, 3)]
