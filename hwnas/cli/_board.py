@@ -21,6 +21,7 @@ from hwnas.search import (
     StudyFinished,
     StudyStarted,
     StudyStopped,
+    TrialAbandoned,
     TrialCompleted,
     TrialFailed,
 )
@@ -110,7 +111,7 @@ class Board:
             case LatencySettled() if event.number in self._trials:
                 trial = self._trials[event.number]
                 self._trials[event.number] = replace(trial, values={**trial.values, event.name: event.after})
-            case TrialFailed() if self._kind == "evaluate":
+            case TrialFailed() | TrialAbandoned() if self._kind == "evaluate":
                 self._phase_done += 1
             case Progress():
                 self.counts, self.total = dict(event.counts), event.total
@@ -155,9 +156,7 @@ class Board:
     def line(self) -> str:
         """Return the state as one line."""
         parts = [f"{self.finished} of {plural(self.total, 'trial')}"]
-        failed = self.counts.get("failed", 0) + self.counts.get("abandoned", 0)
-        if failed:
-            parts.append(f"{failed} failed")
+        parts += [f"{self.counts[state]} {state}" for state in ("failed", "abandoned") if self.counts.get(state)]
         if self.hypervolume is not None:
             parts.append(f"hypervolume {number(self.hypervolume)}")
         if self._phase:

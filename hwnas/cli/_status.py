@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from hwnas.report import StudySummary
     from hwnas.search import Study, Trial
 
-#: Failed trials that are named; the rest are counted.
-_FAILURES = 5
+#: Failed trials that are named, and abandoned ones; the rest are counted.
+_NAMED = 5
 
 
 def _state(study: Study, trials: Sequence[Trial], folder: Path) -> str:
@@ -66,9 +66,14 @@ def status_data(study: Study, folder: Path) -> dict[str, Any]:
             if trial.state == "running"
         ],
         "failed": [
-            {"trial": trial.number, "state": str(trial.state), "attempts": trial.attempts, "error": trial.error}
+            {"trial": trial.number, "attempts": trial.attempts, "error": trial.error}
             for trial in trials
-            if trial.state in ("failed", "abandoned")
+            if trial.state == "failed"
+        ],
+        "abandoned": [
+            {"trial": trial.number, "reason": trial.error, "trained": trial.started_at is not None}
+            for trial in trials
+            if trial.state == "abandoned"
         ],
         "spent": {
             "fit_s": sum(proposal.fit_s for proposal in proposals),
@@ -125,11 +130,11 @@ def status_table(data: dict[str, Any]) -> Table:
         ]
         for name, fit in data["doubtful_models"].items()
     ]
-    failed = data["failed"]
-    rows += [
-        [f"trial {trial['trial']} {trial['state']}", str(trial["error"]).partition("\n")[0]]
-        for trial in failed[:_FAILURES]
-    ]
-    if len(failed) > _FAILURES:
-        rows.append(["", f"and {len(failed) - _FAILURES} more, see --json"])
+    rows += [*_named(data["failed"], "failed", "error"), *_named(data["abandoned"], "abandoned", "reason")]
     return table([data["name"], ""], rows)
+
+
+def _named(trials: Sequence[dict[str, Any]], state: str, why: str) -> list[list[str]]:
+    """Return a row for each of the first of some trials, and one that counts the others."""
+    rows = [[f"trial {trial['trial']} {state}", str(trial[why]).partition("\n")[0]] for trial in trials[:_NAMED]]
+    return [*rows, ["", f"and {len(trials) - _NAMED} more, see --json"]] if len(trials) > _NAMED else rows

@@ -20,6 +20,7 @@ from hwnas.search import (
     StudyFinished,
     StudyStarted,
     StudyStopped,
+    TrialAbandoned,
     TrialFailed,
     Warned,
 )
@@ -95,6 +96,8 @@ def log(event: Event) -> bool:
         case TrialFailed():
             again = "; it will be tried again" if event.retried else ""
             _output.warn(f"trial {event.number} failed: {event.error}{again}", event.hint)
+        case TrialAbandoned():
+            _output.note(f"trial {event.trial.number}: {event.trial.error}")
         case LatencyForeseen():
             doubt = f", standard error {event.sigma:.0%} in the middle" if event.sigma is not None else ""
             _output.note(

@@ -74,8 +74,8 @@ def front_figure(summary: StudySummary) -> Figure:
 def _title(summary: StudySummary) -> str:
     counts = summary.counts()
     title = f"{summary.name}: {counts['complete']} of {summary.planned} trials, {len(summary.front)} on the front"
-    failed = counts["failed"] + counts["abandoned"]
-    return f"{title}, {failed} failed" if failed else title
+    lost = [f", {counts[state]} {state}" for state in ("failed", "abandoned") if counts[state]]
+    return title + "".join(lost)
 
 
 def _draw_pair(axis: Axes, summary: StudySummary, across: Objective, up: Objective) -> None:

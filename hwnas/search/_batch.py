@@ -1,37 +1,27 @@
 """One batch of trials on its way: network files, then measurements, then trainings.
 
-Networks are measured before they are trained, all of the batch together; trainings follow in parallel. A trial that
-fails leaves the others alone.
+Networks are measured before they are trained, all of the batch together; what breaks a limit is given up then, and
+trainings of the others follow in parallel. A trial that fails leaves the others alone.
 """
 
 from __future__ import annotations
 
-import queue
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwnas.errors import DeviceError, HwnasError, IllegalMoveError, NetworkError, StoppedError
-from hwnas.evaluation import EvaluationTask, WorkerPool
-from hwnas.search._events import (
-    LatencyForeseen,
-    MeasurementProgress,
-    PhaseStarted,
-    TrialCompleted,
-    TrialFailed,
-    TrialStarted,
-    ValueRecorded,
-    Warned,
-)
-from hwnas.search._trial import Provenance, TrialState, Value
+from hwnas.errors import DeviceError, HwnasError, NetworkError, StoppedError
+from hwnas.search._events import LatencyForeseen, MeasurementProgress, PhaseStarted
+from hwnas.search._gate import broken_limits
+from hwnas.search._live import LiveTrials
+from hwnas.search._trainings import Trainings, task_of
+from hwnas.search._trial import Provenance, Value
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
-    from hwnas.evaluation import EvaluationResult
     from hwnas.measurement import Measurement, MeasurementFailure
     from hwnas.network import NetworkFile
     from hwnas.search._events import Phase
@@ -40,11 +30,6 @@ if TYPE_CHECKING:
     from hwnas.search._study import Study
     from hwnas.search._tools import Tools
     from hwnas.search._trial import Trial
-
-#: How often a wait looks whether it is to stop.
-_WAKE_S = 0.2
-#: Signals of the workers: the number of a trial whose training starts, or a training that is over.
-_Signal = int | Future["EvaluationResult"]
 
 
 class Batch:
@@ -56,8 +41,7 @@ class Batch:
         self._tools = tools
         self._reporter = reporter
         self._stop = stop
-        self._live: dict[int, Trial] = {}
-        self._retried: list[Trial] = []
+        self._live = LiveTrials(study, reporter)
 
     def run(self, trials: Sequence[Trial]) -> list[Trial]:
         """Take trials to their end, and return those that failed and are to be tried again.
@@ -66,13 +50,27 @@ class Batch:
             StoppedError: it was told to stop. Trainings that were over by then are told, the others ended.
             DeviceError: a device cannot be used.
         """
-        self._live = {trial.number: trial for trial in trials}
+        self._live = LiveTrials(self._study, self._reporter, trials)
         files = self._write_networks()
         self._record_computed(files)
+        self._leave_out()
         for device in devices_of(self._study.objectives):
             self._measure(device, files)
-        self._evaluate(files)
-        return self._retried
+            self._leave_out()
+        if self._live.by_number:
+            if self._tools.evaluator is not None:
+                self._phase("evaluate")
+            Trainings(self._study, self._tools, self._reporter, self._live, self._stop).run(files)
+        return self._live.retried
+
+    def _leave_out(self) -> None:
+        """Give up what breaks a limit already: it is neither measured any further nor trained."""
+        if self._tools.evaluator is None or self._study.settings.train_over_limit:
+            return
+        for number, trial in list(self._live.by_number.items()):
+            broken = broken_limits(self._study.objectives, trial)
+            if broken is not None:
+                self._live.abandoned(number, f"{broken}: not trained")
 
     # network files
 
@@ -84,8 +82,8 @@ class Batch:
         files = {}
         with ThreadPoolExecutor(self._tools.workers, thread_name_prefix="hwnas-network") as pool:
             futures = {
-                number: pool.submit(source.write, self._task(trial), cancelled=self._stop)
-                for number, trial in self._live.items()
+                number: pool.submit(source.write, task_of(self._study, trial, self._tools.folder), cancelled=self._stop)
+                for number, trial in self._live.by_number.items()
             }
         for number, future in futures.items():
             try:
@@ -93,46 +91,39 @@ class Batch:
             except StoppedError:
                 raise
             except HwnasError as exc:
-                self._failed(number, exc)
+                self._live.failed(number, exc)
         return files
 
     def _record_computed(self, files: Mapping[int, NetworkFile]) -> None:
         wanted = [objective for objective in self._study.objectives if objective.source == "network"]
         for number, file in files.items():
             try:
-                missing = [objective for objective in wanted if objective.name not in self._live[number].values]
-                self._record(number, computed_values(missing, file))
+                self._live.record(number, computed_values(self._live.missing(number, wanted), file))
             except HwnasError as exc:
-                self._failed(number, exc)
+                self._live.failed(number, exc)
 
     # measurements
 
     def _measure(self, device: str, files: Mapping[int, NetworkFile]) -> None:
         wanted = [objective for objective in self._study.objectives if objective.device == device]
-        numbers = [
-            number
-            for number, trial in self._live.items()
-            if any(objective.name not in trial.values for objective in wanted)
-        ]
+        live = self._live.by_number
+        numbers = [number for number in live if self._live.missing(number, wanted)]
         if not numbers:
             return
         foresight = self._tools.foresight
         if foresight is None:
             self._measure_all(device, numbers, files)
             return
-        asked = [self._live[number] for number in numbers]
+        asked = [live[number] for number in numbers]
         self._measure_all(device, foresight.choose(self._study.trials(), asked, device), files)
-        left = [trial for trial in asked if trial.number in self._live and not self._has_all(trial.number, wanted)]
+        left = [trial for trial in asked if trial.number in live and self._live.missing(trial.number, wanted)]
         told = foresight.foretell(self._study.trials(), left, device)
         if left and not told:  # too little could be measured to predict anything
             self._measure_all(device, [trial.number for trial in left], files)
         for number, values in told.items():
-            missing = {name: value for name, value in values.items() if name not in self._live[number].values}
-            self._record(number, missing)
+            missing = {name: value for name, value in values.items() if name not in live[number].values}
+            self._live.record(number, missing)
         self._say_foreseen(device, asked, told)
-
-    def _has_all(self, number: int, wanted: Sequence[Objective]) -> bool:
-        return all(objective.name in self._live[number].values for objective in wanted)
 
     def _say_foreseen(self, device: str, asked: Sequence[Trial], told: Mapping[int, Mapping[str, Value]]) -> None:
         shares = [value.sigma / value.value for values in told.values() for value in values.values() if value.sigma]
@@ -156,154 +147,27 @@ class Batch:
             results = self._tools.measurer.measure(
                 device,
                 [files[number] for number in numbers],
-                [self._live[number].architecture for number in numbers],
+                [self._live.by_number[number].architecture for number in numbers],
                 cancelled=self._stop,
                 on_progress=lambda detail: self._reporter.say(MeasurementProgress(device, detail)),
             )
         lost: DeviceError | None = None
         for number, result in zip(numbers, results, strict=True):
             try:
-                missing = [objective for objective in wanted if objective.name not in self._live[number].values]
-                self._record(number, measured_values(missing, result))
+                self._live.record(number, measured_values(self._live.missing(number, wanted), result))
             except DeviceError as exc:  # the device's fault, not the network's
                 lost = exc
             except HwnasError as exc:
-                self._failed(number, exc)
+                self._live.failed(number, exc)
         if lost is not None:
             raise lost
-
-    # trainings
-
-    def _evaluate(self, files: Mapping[int, NetworkFile]) -> None:
-        if self._tools.evaluator is None:
-            for number in list(self._live):
-                self._told(number, {})
-            return
-        if not self._live:
-            return
-        self._phase("evaluate")
-        signals: queue.SimpleQueue[_Signal] = queue.SimpleQueue()
-        with (
-            self._reporter.timed("evaluate"),
-            WorkerPool(
-                self._tools.evaluator,
-                self._tools.workers,
-                self._tools.turns,
-                on_start=lambda task: signals.put(task.trial),
-            ) as pool,
-        ):
-            futures: dict[Future[EvaluationResult], int] = {}
-            for number, trial in self._live.items():
-                future = pool.submit(self._task(trial, files.get(number)))
-                futures[future] = number
-                future.add_done_callback(signals.put)
-            self._follow(pool, futures, signals)
-        if self._stop.is_set():
-            raise StoppedError("told to stop while networks were trained")
-
-    def _follow(
-        self, pool: WorkerPool, futures: dict[Future[EvaluationResult], int], signals: queue.SimpleQueue[_Signal]
-    ) -> None:
-        """Take in what the workers say until all trainings are over; end them where it is told to stop."""
-        left = len(futures)
-        while left:
-            if self._stop.is_set():
-                pool.close()
-            try:
-                signal = signals.get(timeout=_WAKE_S)
-            except queue.Empty:
-                continue
-            if isinstance(signal, int):
-                self._started(signal)
-            else:
-                left -= 1
-                self._ended(futures[signal], signal)
-
-    def _started(self, number: int) -> None:
-        try:
-            trial = self._study.start(number)
-        except IllegalMoveError as exc:  # somebody told it meanwhile
-            self._reporter.say(Warned(exc.message, exc.hint))
-            return
-        self._live[number] = trial
-        self._reporter.say(TrialStarted(number, trial.attempts))
-        self._reporter.progress()
-
-    def _ended(self, number: int, future: Future[EvaluationResult]) -> None:
-        try:
-            result = future.result()
-        except StoppedError:
-            return  # the trial is handed back
-        except HwnasError as exc:
-            self._failed(number, exc)
-            return
-        by_name = {objective.name: objective for objective in self._study.objectives}
-        values = {
-            name: Value(value, result.sigmas.get(name))
-            for name, value in {**result.extras, **result.metrics}.items()
-            if ":" not in name and (name in result.metrics or name not in by_name)
-        }
-        self._told(number, values)
-
-    # what became of a trial
-
-    def _record(self, number: int, values: Mapping[str, Value]) -> None:
-        if not values:
-            return
-        self._live[number] = self._study.record(number, values)
-        for name, value in values.items():
-            self._reporter.say(ValueRecorded(number, name, value))
-
-    def _told(self, number: int, values: Mapping[str, Value]) -> None:
-        try:
-            trial = self._study.tell(number, values)
-        except IllegalMoveError as exc:  # somebody told it meanwhile
-            self._reporter.say(Warned(exc.message, exc.hint))
-        except HwnasError as exc:
-            self._failed(number, exc)
-            return
-        else:
-            self._reporter.say(TrialCompleted(trial))
-        self._live.pop(number, None)
-        self._reporter.progress()
-
-    def _failed(self, number: int, error: HwnasError) -> None:
-        text = f"{error.message}\n{error.hint}" if error.hint else error.message
-        try:
-            trial = self._study.fail(number, text)
-        except IllegalMoveError as exc:  # somebody told it meanwhile
-            self._reporter.say(Warned(exc.message, exc.hint))
-            self._live.pop(number, None)
-            return
-        retried = trial.state == TrialState.PROPOSED
-        if retried:
-            self._retried.append(trial)
-        self._live.pop(number, None)
-        self._reporter.say(TrialFailed(number, error.message, error.hint, retried))
-        self._reporter.progress()
-
-    def _task(self, trial: Trial, file: NetworkFile | None = None) -> EvaluationTask:
-        return task_of(self._study, trial, self._tools.folder, file)
 
     def _phase(self, phase: Phase, numbers: Sequence[int] | None = None, device: str | None = None) -> None:
         if self._stop.is_set():
             raise StoppedError("told to stop between two steps")
-        batch = max((trial.batch for trial in self._live.values()), default=0)
-        self._reporter.say(PhaseStarted(phase, batch, tuple(self._live if numbers is None else numbers), device))
-
-
-def task_of(study: Study, trial: Trial, folder: Path, file: NetworkFile | None = None) -> EvaluationTask:
-    """Return the training of a trial's next attempt; its seed derives from the study's, the trial and the attempt."""
-    attempt = trial.attempts + 1
-    seed = np.random.SeedSequence([study.settings.seed, trial.number, attempt]).generate_state(1)[0]
-    return EvaluationTask(
-        trial.architecture,
-        trial.number,
-        int(seed) % 2**31,
-        folder / "trials" / f"{trial.number:04d}",
-        None if file is None else file.path,
-        attempt,
-    )
+        live = self._live.by_number
+        batch = max((trial.batch for trial in live.values()), default=0)
+        self._reporter.say(PhaseStarted(phase, batch, tuple(live if numbers is None else numbers), device))
 
 
 def devices_of(objectives: Sequence[Objective]) -> list[str]:

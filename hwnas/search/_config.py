@@ -96,6 +96,8 @@ class SearchSettings(_Table):
         attempts: how often a trial is tried before it stays failed.
         remeasure: whether the front is measured once more at the end.
         replicas: how many further trainings, with other seeds, each member of the front gets when the search is over.
+        train_over_limit: whether a network that breaks a limit of the device or of the network file is trained all the
+            same; what is beyond it, all of its interval, is not otherwise.
         latency: whether the figures of devices are `measured`, `predicted` (by `predictor`), or `auto`: measured where
             the predictor doubts or the front would change, predicted elsewhere. The front at the end is measured in
             any case.
@@ -115,6 +117,7 @@ class SearchSettings(_Table):
     attempts: int = Field(default=2, ge=1)
     remeasure: bool = True
     replicas: int = Field(default=0, ge=0, le=64)
+    train_over_limit: bool = False
     latency: Literal["measured", "predicted", "auto"] = "measured"
     predictor: str | None = None
     auto: AutoSettings = AutoSettings()

@@ -22,8 +22,8 @@ class LatencyCounts:
     Attributes:
         device: its name.
         measured: networks measured for the trials' values.
-        predicted: complete trials whose figures are predictions. A search that measures all would have measured them:
-            so many measurements were saved.
+        predicted: trials, complete or given up, whose figures are predictions. A search that measures all would have
+            measured them: so many measurements were saved.
         again: networks of the front that were measured once more.
     """
 
@@ -49,12 +49,12 @@ def latency_counts(objectives: Sequence[Objective], trials: Sequence[Trial]) -> 
             for objective in wanted
             if is_measured(trial, objective)
         ]
-        complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+        over = [trial for trial in trials if trial.state in {TrialState.COMPLETE, TrialState.ABANDONED}]
         counts.append(
             LatencyCounts(
                 device,
                 measured=len(set(seen)),
-                predicted=sum(any(is_predicted(trial, objective) for objective in wanted) for trial in complete),
+                predicted=sum(any(is_predicted(trial, objective) for objective in wanted) for trial in over),
                 again=sum(any(objective.name in trial.again for objective in wanted) for trial in trials),
             )
         )

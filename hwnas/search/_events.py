@@ -119,6 +119,13 @@ class TrialFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialAbandoned:
+    """A trial was given up for good, for the reason that its `error` says; what is known of it is kept."""
+
+    trial: Trial
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """Where the search stands: trials by state, the hypervolume, seconds spent, and left where that is known.
 
@@ -203,6 +210,7 @@ Event = (
     | TrialStarted
     | TrialCompleted
     | TrialFailed
+    | TrialAbandoned
     | Progress
     | FrontRemeasured
     | ReplicaCompleted

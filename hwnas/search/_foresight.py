@@ -230,7 +230,8 @@ def is_measured(trial: Trial, objective: Objective) -> bool:
 
 def is_predicted(trial: Trial, objective: Objective) -> bool:
     """Whether the trial's value of a device's figure is a prediction so far."""
-    return objective.name in trial.values and trial.values[objective.name].provenance == Provenance.PREDICTED
+    known = objective.device is not None and objective.name in trial.values
+    return known and trial.values[objective.name].provenance == Provenance.PREDICTED
 
 
 def known(trials: Sequence[Trial], objective: Objective) -> list[Trial]:

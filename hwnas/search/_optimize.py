@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwnas.errors import DeviceError, HwnasError, SpaceError, StoppedError, StudyError
-from hwnas.search._batch import Batch, devices_of, measured_values, task_of
+from hwnas.search._batch import Batch, devices_of, measured_values
 from hwnas.search._events import (
     FrontRemeasured,
     MeasurementProgress,
@@ -28,6 +28,7 @@ from hwnas.search._progress import Reporter
 from hwnas.search._replicate import Replicator
 from hwnas.search._settle import Settler
 from hwnas.search._tools import Tools
+from hwnas.search._trainings import task_of
 from hwnas.search._trial import TrialState
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def _run_batch(study: Study, tools: Tools, reporter: Reporter, stop: threading.E
             left = Batch(study, tools, reporter, stop).run(left)
     finally:
         _hand_back(study, trials)
-    _check_hope(study)
+    _check_hope(study, reporter)
     return True
 
 
@@ -189,15 +190,28 @@ def _hand_back(study: Study, trials: list[Trial]) -> None:
                 study.release(trial)
 
 
-def _check_hope(study: Study) -> None:
-    """Raise where nothing has ever worked: the command or the space is wrong, and going on would burn the budget."""
+def _check_hope(study: Study, reporter: Reporter) -> None:
+    """Raise where nothing has ever worked: the command or the space is wrong, and going on would burn the budget.
+
+    Where nothing was trained, since all of it breaks a limit, say so: what is measured leads the search on.
+    """
     trials = study.trials()
-    lost = {TrialState.FAILED, TrialState.ABANDONED}
-    if len(trials) >= min(_HOPELESS, study.settings.trials) and all(trial.state in lost for trial in trials):
-        last = trials[-1]
+    failed = [trial for trial in trials if trial.state == TrialState.FAILED]
+    abandoned = [trial for trial in trials if trial.state == TrialState.ABANDONED]
+    if len(failed) + len(abandoned) < len(trials):
+        return
+    if len(failed) >= min(_HOPELESS, study.settings.trials):
+        last = failed[-1]
         raise StudyError(
-            f"all {len(trials)} trials so far failed; the last, trial {last.number}: {last.error}",
+            f"all {len(failed)} trials so far failed; the last, trial {last.number}: {last.error}",
             "mend the cause and begin anew; a log of each trial lies in its folder",
+        )
+    if abandoned:
+        reporter.say(
+            Warned(
+                f"{len(abandoned)} trials so far were given up, and none is complete; the last: {abandoned[-1].error}",
+                "the search goes on towards the limits; if it does not get there, loosen them, or the space",
+            )
         )
 
 

@@ -12,6 +12,7 @@ from hwnas.errors import StoppedError
 from hwnas.search._computed import Oracles
 from hwnas.search._config import SaasSettings
 from hwnas.search._data import complete_trials, most_telling, pending_trials
+from hwnas.search._limits import towards_limits
 from hwnas.search._strategy import Proposals, SobolStrategy
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ class SaasQnehviStrategy:
       `hwnas.search._computed`.
     - **Failures.** Candidates like those that failed are worth less; see `hwnas.search._feasibility`.
     - **Limits** weigh a candidate by how probably it keeps to them. While no trial does, that leads towards them.
-    - **Start.** With fewer than two complete trials there is nothing to model: Sobol points are proposed, and said so.
+    - **Start.** With fewer than two complete trials there is nothing to model: Sobol points are proposed, and said so;
+      or, where measured trials broke a limit and were not trained, what likely keeps to it.
     """
 
     def __init__(self, settings: SaasSettings | None = None, *, joint: bool = False) -> None:
@@ -93,8 +95,11 @@ class SaasQnehviStrategy:
         """Return `n` new architectures, or as many as the space still holds; see `Strategy.propose`."""
         count = len(complete_trials(trials))
         if count < _LEAST_TRIALS:
-            notice = f"only {count} trials are complete, too few to model: Sobol points are proposed"
-            return _sobol(space, objectives, trials, n, rng, notice)
+            few = f"only {count} trials are complete, too few to model"
+            within = towards_limits(space, objectives, trials, n, rng, self.settings)
+            if within is not None:
+                return replace(within, notices=(f"{few}: what likely keeps to the limits is proposed",))
+            return _sobol(space, objectives, trials, n, rng, f"{few}: Sobol points are proposed")
         from hwnas.search._compiled import keep_compiled_code
         from hwnas.search._models import fit_models
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hwnas.errors import DeviceError, HwnasError, StoppedError
-from hwnas.search._batch import devices_of, measured_values, task_of
+from hwnas.search._batch import devices_of, measured_values
 from hwnas.search._events import LatencySettled, MeasurementProgress, PhaseStarted, Warned
 from hwnas.search._foresight import is_predicted
 from hwnas.search._stakes import stakes
 from hwnas.search._targets import targets
+from hwnas.search._trainings import task_of
 from hwnas.search._trial import TrialState
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ class Settler:
     def _predict_anew(self, foresight: Foresight) -> None:
         """Replace the predictions by those of the predictor as it is now."""
         trials = self._study.trials()
-        guessed = [t for t in trials if t.state == TrialState.COMPLETE and self._guessed(t)]
+        over = {TrialState.COMPLETE, TrialState.ABANDONED}  # what was given up still serves the models
+        guessed = [t for t in trials if t.state in over and self._guessed(t)]
         for device in devices_of(self._study.objectives):
             wanted = {objective.name for objective in self._study.objectives if objective.device == device}
             told = foresight.foretell(trials, guessed, device)

@@ -17,6 +17,7 @@ from hwnas.search import (
     ReplicaFailed,
     StudyStarted,
     Trial,
+    TrialAbandoned,
     TrialCompleted,
     TrialFailed,
     TrialState,
@@ -87,14 +88,15 @@ def test_the_panel_says_how_it_stands(board, clock):
         completed(16, 0.97, 1.5),
         completed(17, 0.95, 0.5),
         TrialFailed(18, "exit code 1", "see the log", retried=False),
-        Progress({"complete": 18, "running": 2, "failed": 1}, 64, 1.2345, 15.5, 70.0, 65.0, 200.0),
+        TrialAbandoned(replace(completed(19, 0.3, 0.7).trial, state=TrialState.ABANDONED, error="hopeless")),
+        Progress({"complete": 18, "running": 2, "failed": 1, "abandoned": 1}, 64, 1.2345, 15.5, 70.0, 65.0, 200.0),
     )
     clock.now_s = 112.0
     shown = text(board)
     assert "digits" in shown
-    assert "19 of 64" in shown
-    assert "18 complete · 2 running · 1 failed" in shown
-    assert "training, batch 2 (3 of 16), 42 s" in shown
+    assert "20 of 64" in shown
+    assert "18 complete · 2 running · 1 failed · 1 abandoned" in shown
+    assert "training, batch 2 (4 of 16), 42 s" in shown
     assert "1.234" in shown or "1.235" in shown
     assert "accuracy 0.97  (trial 16: p99 latency on host (ms) 1.5)" in shown
     assert "p99 latency on host (ms) 0.5  (trial 17: accuracy 0.95)" in shown
@@ -112,10 +114,12 @@ def test_the_line_says_the_same_in_short(board, clock):
         board,
         StudyStarted("digits", 64, 16, resumed=True),
         PhaseStarted("measure", 2, (1, 2, 3), "host"),
-        Progress({"complete": 16, "failed": 1}, 64, 0.5, 1.0, 2.0, 3.0, None),
+        Progress({"complete": 16, "failed": 1, "abandoned": 2}, 64, 0.5, 1.0, 2.0, 3.0, None),
     )
     clock.now_s = 3.0
-    assert board.line() == ("17 of 64 trials · 1 failed · hypervolume 0.5 · measuring on host, batch 3 (0 of 3), 3.0 s")
+    assert board.line() == (
+        "19 of 64 trials · 1 failed · 2 abandoned · hypervolume 0.5 · measuring on host, batch 3 (0 of 3), 3.0 s"
+    )
 
 
 def test_a_resumed_search_knows_its_best(board):

@@ -150,6 +150,40 @@ def test_a_failed_trial_says_why_and_the_others_go_on(hwnas, study):
     assert "trial 1 failed" in shown
 
 
+def test_what_is_too_large_is_not_trained_and_status_says_why(hwnas, tmp_path):
+    (tmp_path / "train.py").write_text("def train(trial):\n    return 0.5 + trial.number / 100\n")
+    (tmp_path / "study.toml").write_text(
+        """
+        [search]
+        name = "small"
+        trials = 8
+        batch = 8
+        start = 8
+        [space]
+        builtin = "digits"
+        [evaluation]
+        python = "train.py:train"
+        [[objectives]]
+        name = "accuracy"
+        direction = "maximize"
+        [[objectives]]
+        name = "params"
+        limit = 20_000
+        """
+    )
+    said = hwnas("search", "run", tmp_path / "study.toml")
+    assert said.code == 0, said.err
+    data = hwnas("search", "status", "small", "--json").data
+    assert data["failed"] == []
+    assert data["trials"]["complete"] + data["trials"]["abandoned"] == 8
+    assert len(data["abandoned"]) == data["trials"]["abandoned"] > 0
+    first = data["abandoned"][0]
+    assert first["reason"].endswith("is above the limit 20,000: not trained")
+    assert not first["trained"]
+    assert f"trial {first['trial']}: {first['reason']}" in " ".join(said.err.split())
+    assert f"trial {first['trial']} abandoned" in hwnas("search", "status", "small").out
+
+
 def test_a_command_that_never_works_ends_the_search(hwnas, study):
     said = hwnas("search", "run", study("import sys; sys.exit('no data')"))
     assert (said.code, said.out) == (2, "")

@@ -151,7 +151,9 @@ def test_an_interval_without_an_end_stays_in_the_picture(tmp_path):
 
 def test_failures_are_in_the_title():
     trials = [make_trial(0, {"accuracy": 0.5, "p99_ms": 1.0}), make_trial(1, {}, state=TrialState.FAILED)]
-    assert "1 failed" in front_figure(make_summary((ACCURACY, P99), trials)).get_suptitle()
+    trials += [make_trial(number, {"p99_ms": 9.0}, state=TrialState.ABANDONED) for number in (2, 3)]
+    title = front_figure(make_summary((ACCURACY, P99), trials)).get_suptitle()
+    assert title.endswith("1 on the front, 1 failed, 2 abandoned")
 
 
 def test_a_folder_that_is_not_there(summary, tmp_path):

@@ -1,0 +1,126 @@
+"""The trainings of a batch: several at a time, each taken in as it ends."""
+
+from __future__ import annotations
+
+import queue
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hwnas.errors import HwnasError, StoppedError
+from hwnas.evaluation import EvaluationTask, WorkerPool
+from hwnas.search._trial import Value
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from hwnas.evaluation import EvaluationResult
+    from hwnas.network import NetworkFile
+    from hwnas.search._live import LiveTrials
+    from hwnas.search._objective import Objective
+    from hwnas.search._progress import Reporter
+    from hwnas.search._study import Study
+    from hwnas.search._tools import Tools
+    from hwnas.search._trial import Trial
+
+#: How often a wait looks whether it is to stop.
+_WAKE_S = 0.2
+#: Signals of the workers: the number of a trial whose training starts, or a training that is over.
+_Signal = int | Future["EvaluationResult"]
+
+
+class Trainings:
+    """Trains what a batch still has in hand, as many at a time as there are workers."""
+
+    def __init__(self, study: Study, tools: Tools, reporter: Reporter, live: LiveTrials, stop: threading.Event) -> None:
+        """Say whose trials they are, what to work with, who listens, what is trained, and what ends it early."""
+        self._study = study
+        self._tools = tools
+        self._reporter = reporter
+        self._live = live
+        self._stop = stop
+        self._signals: queue.SimpleQueue[_Signal] = queue.SimpleQueue()
+        self._futures: dict[Future[EvaluationResult], int] = {}
+
+    def run(self, files: Mapping[int, NetworkFile]) -> None:
+        """Train every trial in hand, and take in what comes of it.
+
+        Args:
+            files: their network files by number, where there are any.
+
+        Raises:
+            StoppedError: it was told to stop. Trainings that were over by then are told, the others ended.
+        """
+        if self._tools.evaluator is None:
+            for number in list(self._live.by_number):
+                self._live.told(number, {})
+            return
+        with (
+            self._reporter.timed("evaluate"),
+            WorkerPool(
+                self._tools.evaluator,
+                self._tools.workers,
+                self._tools.turns,
+                on_start=lambda task: self._signals.put(task.trial),
+            ) as pool,
+        ):
+            for number, trial in self._live.by_number.items():
+                future = pool.submit(task_of(self._study, trial, self._tools.folder, files.get(number)))
+                self._futures[future] = number
+                future.add_done_callback(self._signals.put)
+            self._follow(pool)
+        if self._stop.is_set():
+            raise StoppedError("told to stop while networks were trained")
+
+    def _follow(self, pool: WorkerPool) -> None:
+        """Take in what the workers say until all trainings are over; end them where it is told to stop."""
+        left = len(self._futures)
+        while left:
+            if self._stop.is_set():
+                pool.close()
+            try:
+                signal = self._signals.get(timeout=_WAKE_S)
+            except queue.Empty:
+                continue
+            if isinstance(signal, int):
+                self._live.started(signal)
+            else:
+                left -= 1
+                self._ended(self._futures[signal], signal)
+
+    def _ended(self, number: int, future: Future[EvaluationResult]) -> None:
+        try:
+            result = future.result()
+        except StoppedError:
+            return  # the trial is handed back
+        except HwnasError as exc:
+            self._live.failed(number, exc)
+            return
+        self._live.told(number, reported_values(self._study.objectives, result))
+
+
+def reported_values(objectives: tuple[Objective, ...], result: EvaluationResult) -> dict[str, Value]:
+    """Return what a training reported that is not another source's to tell."""
+    others = {objective.name for objective in objectives} - result.metrics.keys()
+    return {
+        name: Value(value, result.sigmas.get(name))
+        for name, value in {**result.extras, **result.metrics}.items()
+        if ":" not in name and name not in others
+    }
+
+
+def task_of(study: Study, trial: Trial, folder: Path, file: NetworkFile | None = None) -> EvaluationTask:
+    """Return the training of a trial's next attempt; its seed derives from the study's, the trial and the attempt."""
+    attempt = trial.attempts + 1
+    seed = np.random.SeedSequence([study.settings.seed, trial.number, attempt]).generate_state(1)[0]
+    return EvaluationTask(
+        trial.architecture,
+        trial.number,
+        int(seed) % 2**31,
+        folder / "trials" / f"{trial.number:04d}",
+        None if file is None else file.path,
+        attempt,
+    )
