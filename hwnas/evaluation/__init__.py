@@ -8,15 +8,18 @@ from hwnas.evaluation._callable import CallableEvaluator
 from hwnas.evaluation._command import CommandEvaluator
 from hwnas.evaluation._config import EvaluationConfig
 from hwnas.evaluation._factory import evaluator_from_config, settings_from_config
+from hwnas.evaluation._metrics import CURVE_KEY
 from hwnas.evaluation._network import NetworkCommand
 from hwnas.evaluation._pool import WorkerPool
 from hwnas.evaluation._settings import RunSettings, threads_per_worker
 from hwnas.evaluation._shown import shown_training
-from hwnas.evaluation._task import EvaluationResult, EvaluationTask, Evaluator
+from hwnas.evaluation._task import CurvePoint, EvaluationResult, EvaluationTask, Evaluator
 
 __all__ = [
+    "CURVE_KEY",
     "CallableEvaluator",
     "CommandEvaluator",
+    "CurvePoint",
     "EvaluationConfig",
     "EvaluationResult",
     "EvaluationTask",

@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import importlib.util
 import inspect
+import io
 import json
 import numbers
 import sys
@@ -104,6 +105,8 @@ def call(order: dict[str, Any]) -> dict[str, Any]:
 def main() -> int:
     """Call, and write the answer; returns the exit code."""
     order = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # points of a learning curve are wanted at once
     try:
         reply: dict[str, Any] = {"metrics": call(order)}
     except CallError as exc:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hwnas.errors import ConfigError, EvaluationError
 from hwnas.evaluation import _call
 from hwnas.evaluation._command import result
+from hwnas.evaluation._metrics import CURVE_KEY, MetricReader
 from hwnas.evaluation._run import run_logged
 from hwnas.evaluation._settings import RunSettings
 from hwnas.evaluation._target import check, resolve
@@ -39,8 +40,9 @@ class CallableEvaluator:
     `folder`, `network_file` and `attempt`. A function that takes `trial` need not name the parameters.
 
     It returns the one metric as a number, or a mapping of metrics; `<metric>_sigma` in it is a standard error.
-    Arguments and result travel as JSON. What it prints goes to `log.txt` in the trial's folder. Time, end and
-    environment are as for `CommandEvaluator`. Thread-safe.
+    Arguments and result travel as JSON. What it prints goes to `log.txt` in the trial's folder; a line of JSON such as
+    `{"epoch": 3, "accuracy": 0.7}` is a point of its learning curve, as a command's is. Time, end and environment are
+    as for `CommandEvaluator`. Thread-safe.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class CallableEvaluator:
         *,
         unused_parameters: Collection[str] = (),
         settings: RunSettings | None = None,
+        curve_key: str = CURVE_KEY,
     ) -> None:
         """Check the function against the space, without running the user's code.
 
@@ -60,6 +63,7 @@ class CallableEvaluator:
             metrics: what it is to return; at least one.
             unused_parameters: parameters that it does not take on purpose.
             settings: how it runs.
+            curve_key: what the points of a learning curve call their epoch.
 
         Raises:
             ConfigError: the function is not there, or does not take the space's parameters.
@@ -75,6 +79,7 @@ class CallableEvaluator:
         self._marked = replace(self._settings, env={**self._settings.env, _MARK: "1"})
         self._metrics = tuple(metrics)
         self._unused = sorted(unused_parameters)
+        self._curve_key = curve_key
 
     def evaluate(self, task: EvaluationTask, *, cancelled: threading.Event) -> EvaluationResult:
         """Return the metrics of the task's architecture; see `Evaluator`."""
@@ -89,7 +94,9 @@ class CallableEvaluator:
                 f"cannot write {order}: {exc.strerror or exc}", "the study's folder must be yours to write to"
             ) from exc
         argv = [sys.executable, str(Path(_call.__file__).absolute()), str(order)]
-        finished = run_logged(argv, self._marked, task, cancelled=cancelled)
+        curve = MetricReader((), curve_key=self._curve_key, on_point=task.on_point)
+        finished = run_logged(argv, self._marked, task, cancelled=cancelled, on_stdout=curve.feed)
+        curve.end()
         answer = _read(reply)
         if finished.ending.exit_code == 1 and "error" in answer and finished.ending.why == "exited":
             raise finished.failure(f"{self._target}: {answer['error']}")

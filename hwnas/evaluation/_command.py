@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hwnas.errors import EvaluationError
-from hwnas.evaluation._metrics import MetricReader, numbers, parse_object
+from hwnas.evaluation._metrics import CURVE_KEY, MetricReader, numbers, parse_object
 from hwnas.evaluation._run import Finished, run_logged
 from hwnas.evaluation._settings import RunSettings
 from hwnas.evaluation._task import EvaluationResult
@@ -46,6 +46,9 @@ class CommandEvaluator:
     notes say so. Or they are those of a JSON file, `output`, which the command must have written anew; it may hold
     one object, or such lines. A metric is a finite number. `<metric>_sigma` beside it, if given, is its standard error.
 
+    A line of the standard output with `"epoch": 3` beside its figures is a point of the learning curve, and handed on
+    at once, see `EvaluationTask.on_point`. It comes when the command flushes its output.
+
     The command's standard input is empty, and its environment is this process's with the settings' own. It counts as
     ended when its first process ends; what it has left running then is ended. It dies with this process.
     Its output goes to `log.txt` in the trial's folder. Thread-safe.
@@ -60,6 +63,7 @@ class CommandEvaluator:
         output: str = "stdout",
         unused_parameters: Collection[str] = (),
         settings: RunSettings | None = None,
+        curve_key: str = CURVE_KEY,
     ) -> None:
         """Check the command against the space.
 
@@ -70,6 +74,7 @@ class CommandEvaluator:
             output: `stdout`, or a template for the path of a JSON file, from the folder in which the command runs.
             unused_parameters: parameters that the command leaves out on purpose.
             settings: how it runs.
+            curve_key: what the points of a learning curve call their epoch.
 
         Raises:
             ConfigError: a placeholder is unknown, or a parameter has none.
@@ -81,6 +86,7 @@ class CommandEvaluator:
         )
         self._metrics = tuple(metrics)
         self._settings = settings or RunSettings()
+        self._curve_key = curve_key
 
     def evaluate(self, task: EvaluationTask, *, cancelled: threading.Event) -> EvaluationResult:
         """Return the metrics of the task's architecture; see `Evaluator`."""
@@ -93,7 +99,7 @@ class CommandEvaluator:
         return self._from_file(argv, task, cancelled, path)
 
     def _from_output(self, argv: list[str], task: EvaluationTask, cancelled: threading.Event) -> EvaluationResult:
-        reader = MetricReader(self._metrics)
+        reader = MetricReader(self._metrics, curve_key=self._curve_key, on_point=task.on_point)
         finished = run_logged(argv, self._settings, task, cancelled=cancelled, on_stdout=reader.feed)
         finished.check()
         reader.end()
@@ -103,13 +109,15 @@ class CommandEvaluator:
         self, argv: list[str], task: EvaluationTask, cancelled: threading.Event, path: Path
     ) -> EvaluationResult:
         before = _stamp(path)
-        finished = run_logged(argv, self._settings, task, cancelled=cancelled)
+        curve = MetricReader((), curve_key=self._curve_key, on_point=task.on_point)
+        finished = run_logged(argv, self._settings, task, cancelled=cancelled, on_stdout=curve.feed)
         finished.check()
+        curve.end()
         if _stamp(path) is None:
             raise finished.failure(f"no metric: it wrote no {path}", "check `output` and the path that it writes to")
         if _stamp(path) == before:
             raise finished.failure(f"no metric: {path} is from an earlier run", "it did not write the file this time")
-        reader = MetricReader(self._metrics)
+        reader = MetricReader(self._metrics, curve_key=self._curve_key)
         _feed_file(reader, path, finished)
         return self._result(reader, finished, "wrote", f"nothing in {path} is")
 
@@ -121,7 +129,7 @@ class CommandEvaluator:
         if reader.found is None:
             example = "{" + ", ".join(f'"{name}": 0.5' for name in self._metrics) + "}"
             raise finished.failure(f"no metric: {nothing} a JSON object with {wanted}", f"such as {example}")
-        twice = f"{wanted} {verb} {reader.count} times: the last counts"
+        twice = f"{wanted} {'written' if verb == 'wrote' else verb} {reader.count} times: the last counts"
         return result(reader.found, self._metrics, finished, verb, [twice] if reader.count > 1 else [])
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hwnas.errors import ConfigError
 from hwnas.evaluation._callable import CallableEvaluator
 from hwnas.evaluation._command import CommandEvaluator
+from hwnas.evaluation._metrics import CURVE_KEY
 from hwnas.evaluation._settings import RunSettings, threads_per_worker
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def evaluator_from_config(
     metrics: Sequence[str],
     *,
     workers: int = 1,
+    curve_key: str = CURVE_KEY,
 ) -> CommandEvaluator | CallableEvaluator:
     """Return the evaluator that a study file describes, checked against the space.
 
@@ -32,6 +34,7 @@ def evaluator_from_config(
         parameters: the names of the space's parameters.
         metrics: what is read: the objectives that come from the evaluation.
         workers: how many run at a time; they share the cores.
+        curve_key: what the points of a learning curve call their epoch.
 
     Raises:
         ConfigError: the command or the function does not fit the space, or the folder is missing.
@@ -47,9 +50,15 @@ def evaluator_from_config(
             output=config.output,
             unused_parameters=config.unused_parameters,
             settings=settings,
+            curve_key=curve_key,
         )
     return CallableEvaluator(
-        config.python or "", parameters, metrics, unused_parameters=config.unused_parameters, settings=settings
+        config.python or "",
+        parameters,
+        metrics,
+        unused_parameters=config.unused_parameters,
+        settings=settings,
+        curve_key=curve_key,
     )
 
 

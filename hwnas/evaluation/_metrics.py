@@ -1,5 +1,7 @@
 """Reading metrics: the last JSON object in a stream that holds every one of them, and the numbers in it.
 
+On the way the points of a learning curve are found: the objects that say at which epoch they are.
+
 The stream is read in chunks and may be of any length: no more than one line of `LINE_BYTES` is kept.
 """
 
@@ -11,14 +13,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hwnas.errors import EvaluationError
+from hwnas.evaluation._task import CurvePoint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 LINE_BYTES = 1_000_000
 """A line longer than this is no line of metrics."""
 
 _SIGMA = "_sigma"
+CURVE_KEY = "epoch"
+"""What tells the point of a learning curve, unless another key is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +42,32 @@ class MetricReader:
 
     Attributes:
         found: that object; `None` as long as there was none.
-        count: how many such objects there were.
+        count: how many such objects there were that are no points of a curve.
         seen: the wanted metrics that some line had that did not have all of them.
     """
 
-    def __init__(self, metrics: Sequence[str]) -> None:
-        """Look for these metrics."""
+    def __init__(
+        self,
+        metrics: Sequence[str],
+        *,
+        curve_key: str = CURVE_KEY,
+        on_point: Callable[[CurvePoint], None] | None = None,
+    ) -> None:
+        """Look for these metrics.
+
+        Args:
+            metrics: what is wanted.
+            curve_key: the name of the epoch in the points of a learning curve.
+            on_point: called with each point of the curve.
+        """
         self.found: Mapping[str, object] | None = None
         self.count = 0
         self.seen: set[str] = set()
         self._metrics = tuple(metrics)
-        self._spellings = tuple(spelling for name in metrics for spelling in _spellings(name))
+        self._curve_key = curve_key
+        self._on_point = on_point
+        names = (*metrics, curve_key) if on_point is not None else metrics
+        self._spellings = tuple(spelling for name in names for spelling in _spellings(name))
         self._rest = bytearray()
         self._too_long = False
 
@@ -76,11 +96,14 @@ class MetricReader:
                 self._rest, self._too_long = bytearray(), True
 
     def offer(self, data: Mapping[str, object]) -> None:
-        """Take this object if it has every metric."""
+        """Take this object if it has every metric, and hand on the point of a curve that it may be."""
+        point = curve_point(data, self._curve_key)
+        if point is not None and self._on_point is not None:
+            self._on_point(point)
         here = {name for name in self._metrics if name in data}
         if len(here) == len(self._metrics):
             self.found = data
-            self.count += 1
+            self.count += point is None
         else:
             self.seen |= here
 
@@ -93,6 +116,16 @@ class MetricReader:
             data = parse_object(text) if text.startswith("{") and text.endswith("}") else None
             if data is not None:
                 self.offer(data)
+
+
+def curve_point(data: Mapping[str, object], key: str = CURVE_KEY) -> CurvePoint | None:
+    """Return the point of a learning curve that a JSON object is; `None` where it is none."""
+    epoch = _finite(data.get(key))
+    if epoch is None:
+        return None
+    found = {name: _finite(item) for name, item in data.items() if name != key and ":" not in name}
+    values = {name: value for name, value in found.items() if value is not None}
+    return CurvePoint(epoch, values) if values else None
 
 
 def parse_object(text: str) -> Mapping[str, object] | None:

@@ -8,10 +8,27 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from hwnas.space import Architecture
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """One point of a learning curve.
+
+    Attributes:
+        epoch: how far the training is, in whatever it counts; finite.
+        values: what it reported there, by name; finite.
+    """
+
+    epoch: float
+    values: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        """Make the mapping read-only."""
+        object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +42,8 @@ class EvaluationTask:
         folder: the trial's own folder, for its log and whatever the training leaves; made where it is missing.
         network_file: the trial's network file, where there is one.
         attempt: which attempt at this trial it is, from 1.
+        on_point: called with each point of the learning curve as it comes, from the evaluation's own thread; it should
+            return soon. `None` where nobody listens.
     """
 
     architecture: Architecture
@@ -33,6 +52,7 @@ class EvaluationTask:
     folder: Path
     network_file: Path | None = None
     attempt: int = 1
+    on_point: Callable[[CurvePoint], None] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

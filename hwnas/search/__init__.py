@@ -27,8 +27,14 @@ The same study is there in another process, and after a crash: `Study.load(store
 from a study file, with devices and trainings, and `optimize` is that loop for a study of one's own.
 """
 
-from hwnas.search._batch import task_of
-from hwnas.search._config import AutoSettings, SaasSettings, SearchSettings, StudyConfig, load_study_config
+from hwnas.search._config import (
+    AutoSettings,
+    SaasSettings,
+    SearchSettings,
+    StoppingSettings,
+    StudyConfig,
+    load_study_config,
+)
 from hwnas.search._counts import LatencyCounts, latency_counts
 from hwnas.search._devices import DeviceMeasurer
 from hwnas.search._diagnosis import LEAST_R2, LeaveOneOut, OutcomeDiagnosis, diagnose
@@ -68,6 +74,7 @@ from hwnas.search._significance import Difference, compare_trials, difference, t
 from hwnas.search._strategy import Proposals, SobolStrategy, Strategy
 from hwnas.search._study import Study
 from hwnas.search._tools import Measurer
+from hwnas.search._trainings import task_of
 from hwnas.search._trial import Provenance, Trial, TrialState, Value
 
 __all__ = [
@@ -107,6 +114,7 @@ __all__ = [
     "SaasSettings",
     "SearchSettings",
     "SobolStrategy",
+    "StoppingSettings",
     "Strategy",
     "Study",
     "StudyConfig",

@@ -15,6 +15,7 @@ from hwnas.errors import DeviceError, HwnasError, NetworkError, StoppedError
 from hwnas.search._events import LatencyForeseen, MeasurementProgress, PhaseStarted
 from hwnas.search._gate import broken_limits
 from hwnas.search._live import LiveTrials
+from hwnas.search._objective import BASELINE
 from hwnas.search._trainings import Trainings, task_of
 from hwnas.search._trial import Provenance, Value
 
@@ -68,7 +69,9 @@ class Batch:
         if self._tools.evaluator is None or self._study.settings.train_over_limit:
             return
         for number, trial in list(self._live.by_number.items()):
-            broken = broken_limits(self._study.objectives, trial)
+            if trial.origin == BASELINE:  # it is what the others are compared with
+                continue
+            broken = broken_limits(self._study.objectives, trial, joint=self._study.settings.fronts == "joint")
             if broken is not None:
                 self._live.abandoned(number, f"{broken}: not trained")
 

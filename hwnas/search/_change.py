@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from hwnas.errors import IllegalMoveError, StudyError
+from hwnas.search._curves import forget_points
 from hwnas.search._owner import Owner
 from hwnas.search._trial import Provenance, TrialState, Value, check_move
 from hwnas.store import schema
@@ -31,13 +32,15 @@ class Change:
     """A trial's row, read and locked by the transaction of `connection`.
 
     Attributes:
+        connection: of the transaction.
+        id: of the row.
         state, attempts: as they are after what was written so far.
     """
 
     def __init__(self, connection: sa.Connection, row: sa.Row[Any]) -> None:
         """Take a row of the trial table."""
-        self._connection = connection
-        self._id: int = row.id
+        self.connection = connection
+        self.id: int = row.id
         self._number: int = row.number
         self.state = TrialState(row.state)
         self.attempts: int = row.attempts
@@ -50,7 +53,7 @@ class Change:
         """
         check_move(self._number, self.state, new)
         self.set(state=new, **columns)
-        note_move(self._connection, self._id, self.state, new, detail)
+        note_move(self.connection, self.id, self.state, new, detail)
         self.state = new
 
     def expect(self, *states: TrialState) -> None:
@@ -74,18 +77,19 @@ class Change:
             started_at=datetime.now(UTC),
             ended_at=None,
         )
+        forget_points(self.connection, self.id, self.attempts)  # of a start that was interrupted and does not count
 
     def set(self, **columns: Any) -> None:
         """Set columns without a move."""
-        update = sa.update(schema.trial).where(schema.trial.c.id == self._id).values(**columns)
-        self._connection.execute(update)
+        update = sa.update(schema.trial).where(schema.trial.c.id == self.id).values(**columns)
+        self.connection.execute(update)
         self.attempts = columns.get("attempts", self.attempts)
 
     def known(self) -> dict[str, float]:
         """Return the values kept so far, by name."""
         table = schema.trial_value
-        query = sa.select(table.c.name, table.c.value).where(table.c.trial_id == self._id)
-        return {row.name: row.value for row in self._connection.execute(query)}
+        query = sa.select(table.c.name, table.c.value).where(table.c.trial_id == self.id)
+        return {row.name: row.value for row in self.connection.execute(query)}
 
     def revise(self, values: Mapping[str, Value], suffix: str) -> None:
         """Replace predictions; a value that is no prediction, or not known at all, stays as it is.
@@ -95,8 +99,8 @@ class Change:
             suffix: of the name under which a prediction is kept that a measurement replaces.
         """
         table = schema.trial_value
-        query = sa.select(table).where(table.c.trial_id == self._id, table.c.provenance == Provenance.PREDICTED)
-        guessed = {row.name: row for row in self._connection.execute(query)}
+        query = sa.select(table).where(table.c.trial_id == self.id, table.c.provenance == Provenance.PREDICTED)
+        guessed = {row.name: row for row in self.connection.execute(query)}
         for name, value in values.items():
             if name not in guessed:
                 continue
@@ -121,11 +125,11 @@ class Change:
                     "each value of a trial is told once",
                 )
             if name in known:
-                where = (table.c.trial_id == self._id) & (table.c.name == name)
-                self._connection.execute(sa.delete(table).where(where))
-            self._connection.execute(
+                where = (table.c.trial_id == self.id) & (table.c.name == name)
+                self.connection.execute(sa.delete(table).where(where))
+            self.connection.execute(
                 sa.insert(table).values(
-                    trial_id=self._id,
+                    trial_id=self.id,
                     name=name,
                     value=value.value,
                     sigma=value.sigma,

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hwnas._toml import load_toml, validate
 from hwnas.errors import ConfigError
-from hwnas.evaluation import EvaluationConfig  # noqa: TC001  pydantic reads the annotations
+from hwnas.evaluation import CURVE_KEY, EvaluationConfig
 from hwnas.search._objective import (
     BASELINE,
     DEVICE_METRICS,
@@ -19,6 +19,7 @@ from hwnas.search._objective import (
     Source,
     check_objectives,
 )
+from hwnas.search._stopping import stopping_metric
 from hwnas.space import SpaceConfig  # noqa: TC001  as above
 
 if TYPE_CHECKING:
@@ -80,6 +81,24 @@ class AutoSettings(_Table):
     most: float = Field(default=0.25, ge=0, le=1)
 
 
+class StoppingSettings(_Table):
+    """`[search.stopping]`: when trainings that cannot reach the front any more are ended; without the table none is.
+
+    Attributes:
+        metric: the objective that is followed; by default the one that the training reports and that is optimised.
+        key: what the points of a learning curve call their epoch.
+        least_epochs: points of its own curve before a training may be ended.
+        least_trials: complete trials with curves before any training may be.
+        chance: the probability, at most, with which a training that is ended would have gained more than was supposed.
+    """
+
+    metric: str | None = None
+    key: str = Field(default=CURVE_KEY, min_length=1)
+    least_epochs: int = Field(default=3, ge=1)
+    least_trials: int = Field(default=10, ge=4)
+    chance: float = Field(default=0.05, gt=0, lt=0.5)
+
+
 class SearchSettings(_Table):
     """`[search]`: the name of the study, its size and its method.
 
@@ -102,6 +121,7 @@ class SearchSettings(_Table):
             the predictor doubts or the front would change, predicted elsewhere. The front at the end is measured in
             any case.
         predictor: a trained predictor of the workspace; `auto` can do without.
+        stopping: when hopeless trainings are ended; `None` where none is.
         auto: settings of `latency = "auto"`.
         saas: settings of `saas-qnehvi`.
     """
@@ -120,6 +140,7 @@ class SearchSettings(_Table):
     train_over_limit: bool = False
     latency: Literal["measured", "predicted", "auto"] = "measured"
     predictor: str | None = None
+    stopping: StoppingSettings | None = None
     auto: AutoSettings = AutoSettings()
     saas: SaasSettings = SaasSettings()
 
@@ -215,6 +236,8 @@ class StudyConfig(_Table):
         try:
             objectives = self.resolved_objectives()
             check_objectives(objectives)
+            if self.search.stopping is not None:
+                stopping_metric(objectives, self.search.stopping)
         except ConfigError as exc:
             raise ValueError(f"{exc.message}: {exc.hint}") from exc
         asking = [objective.name for objective in objectives if objective.reference == BASELINE]

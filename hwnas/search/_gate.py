@@ -4,14 +4,15 @@ Latency and size are known before anything is trained, and a training costs the 
 the whole interval of the figure lies beyond it: the 95 % interval of what was measured, and the 99 % interval of what
 a predictor says, whose doubt is itself an estimate. What was computed has no doubt.
 
-With several devices there is a front for each, so a network that is too slow for one of them may still be the best on
-another: it is left out where it breaks a limit on all of them, or one that belongs to no device's front.
+With several devices there is a front for each, see `hwnas.search._targets`, so a network that is too slow for one of
+them may still be the best on another: it is left out where it breaks a limit of every front.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hwnas.search._targets import targets
 from hwnas.search._trial import Provenance
 
 if TYPE_CHECKING:
@@ -24,27 +25,27 @@ if TYPE_CHECKING:
 _Z95, _Z99 = 1.959964, 2.575829
 
 
-def broken_limits(objectives: Sequence[Objective], trial: Trial) -> str | None:
-    """Return which limits a trial breaks so that no front can take it, in words; `None` where one may.
+def broken_limits(objectives: Sequence[Objective], trial: Trial, *, joint: bool = False) -> str | None:
+    """Return which limits a trial breaks, so that no front can take it, in words; `None` where one may.
 
     Args:
         objectives: the study's. Those that a training reports do not count, for it has not been.
         trial: one whose other figures are known, as far as they are.
+        joint: whether there is one front of all objectives, so that any broken limit is enough.
     """
-    told = {
-        objective: said
-        for objective in objectives
-        if objective.source != "evaluation"
-        and objective.name in trial.values
-        and (said := _broken(objective, trial.values[objective.name])) is not None
-    }
-    targets = {objective.device for objective in objectives if objective.device is not None and objective.optimize}
-    everywhere = [said for objective, said in told.items() if objective.device not in targets]
-    if everywhere:
-        return everywhere[0]
-    if targets and targets <= {objective.device for objective in told}:
-        return "; ".join(told.values())
-    return None
+    told: dict[str, None] = {}
+    for own in [objectives] if joint else targets(objectives).values():
+        broken = [
+            said
+            for objective in own
+            if objective.source != "evaluation"
+            and objective.name in trial.values
+            and (said := _broken(objective, trial.values[objective.name])) is not None
+        ]
+        if not broken:
+            return None
+        told |= dict.fromkeys(broken)
+    return "; ".join(told)
 
 
 def _broken(objective: Objective, value: Value) -> str | None:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from hwnas.errors import StudyError
 from hwnas.search._change import Change, note_move
+from hwnas.search._curves import keep_points, read_curves
 from hwnas.search._owner import Owner, is_lost
 from hwnas.search._replica_rows import replica_values
 from hwnas.search._trial import Provenance, Trial, TrialState, Value
@@ -24,6 +25,7 @@ from hwnas.store import schema
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from hwnas.evaluation import CurvePoint
     from hwnas.search._strategy import Proposals
     from hwnas.store import Store
 
@@ -108,6 +110,11 @@ class Ledger:
                 for row in connection.execute(query)
             ]
 
+    def curves(self, numbers: Sequence[int] | None = None) -> dict[int, tuple[CurvePoint, ...]]:
+        """Return the learning curves of the trials' latest attempts, by number; `numbers` picks some."""
+        with self._store.read() as connection:
+            return read_curves(connection, self._study_id, numbers)
+
     # handing out
 
     def claim(self, n: int) -> list[Trial]:
@@ -190,6 +197,12 @@ class Ledger:
             change.keep({name + _AGAIN: value for name, value in values.items()} if again else values, replace=again)
         return self.trial(number)
 
+    def report(self, number: int, points: Sequence[CurvePoint]) -> None:
+        """Keep points of the learning curve of a running trial."""
+        with self._changing(number) as change:
+            change.expect(TrialState.RUNNING)
+            keep_points(change.connection, change.id, change.attempts, points)
+
     def revise(self, values: Mapping[int, Mapping[str, Value]]) -> None:
         """Replace predictions of several trials, by number, in one transaction; other values stay as they are."""
         query = sa.select(_trial).where(_trial.c.study_id == self._study_id, _trial.c.number.in_(list(values)))
@@ -197,12 +210,14 @@ class Ledger:
             for row in connection.execute(query.order_by(_trial.c.number)).all():
                 Change(connection, row).revise(values[row.number], _FORETOLD)
 
-    def complete(self, number: int, values: Mapping[str, Value], required: Sequence[str]) -> Trial:
+    def complete(
+        self, number: int, values: Mapping[str, Value], required: Sequence[str], note: str | None = None
+    ) -> Trial:
         """Keep a trial's last values and move it to complete; one that is proposed passes through running."""
         with self._changing(number) as change:
             if change.state == TrialState.PROPOSED:
                 change.start()
-            change.to(TrialState.COMPLETE, ended_at=datetime.now(UTC), error=None, owner=None)
+            change.to(TrialState.COMPLETE, detail=note, ended_at=datetime.now(UTC), error=None, owner=None)
             change.keep(values)
             missing = [name for name in required if name not in change.known()]
             if missing:

@@ -64,7 +64,7 @@ def towards_limits(
     nearest = sorted(known, key=lambda trial: (_excess(limited, trial), trial.number))[:_NEAREST]
     seen = {trial.id for trial in trials}
     good = [trial.architecture for trial in nearest]
-    candidates = first_candidates(space, good, settings.candidates, rng, seen)
+    candidates, _ = first_candidates(space, good, settings.candidates, rng, seen)
     points = space.encode(candidates)
     fitted = time.perf_counter()
     logp = np.sum([_log_probability(one, points, settings, rng) for one in data], axis=0)

@@ -64,10 +64,10 @@ class LiveTrials:
         for name, value in values.items():
             self._reporter.say(ValueRecorded(number, name, value))
 
-    def told(self, number: int, values: Mapping[str, Value]) -> None:
-        """Keep the last values of a trial; it is complete then."""
+    def told(self, number: int, values: Mapping[str, Value], note: str = "") -> None:
+        """Keep the last values of a trial; it is complete then. `note` is what a person may want to know of it."""
         try:
-            trial = self._study.tell(number, values)
+            trial = self._study.tell(number, values, note=note or None)
         except IllegalMoveError as exc:
             self._overtaken(exc)
         except HwnasError as exc:
@@ -75,6 +75,8 @@ class LiveTrials:
             return
         else:
             self._reporter.say(TrialCompleted(trial))
+            if note:
+                self._reporter.say(Warned(f"trial {number}: {note}"))
         self._leave(number)
 
     def failed(self, number: int, error: HwnasError) -> None:

@@ -27,6 +27,7 @@ from hwnas.search._foresight import ForetoldOracle, is_measured
 from hwnas.search._progress import Reporter
 from hwnas.search._replicate import Replicator
 from hwnas.search._settle import Settler
+from hwnas.search._stopping import stopping_metric
 from hwnas.search._tools import Tools
 from hwnas.search._trainings import task_of
 from hwnas.search._trial import TrialState
@@ -115,6 +116,8 @@ def optimize(
     tools = Tools(evaluator, measurer, networks, folder or Path(study.name), workers, turns, foresight)
     tools.check(study.objectives)
     _let_compute(study.strategy, foresight)
+    if study.settings.stopping is not None:
+        stopping_metric(study.objectives, study.settings.stopping)
     reporter = Reporter(study, on_event)
     total = study.settings.trials
     trials = study.trials()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
 
+    from hwnas.evaluation import CurvePoint
     from hwnas.search._config import SearchSettings
     from hwnas.search._counts import LatencyCounts
     from hwnas.search._ledger import Ledger, ProposalRecord
@@ -54,6 +55,15 @@ class StudyReader:
     def moves(self, trial: Trial | int) -> list[tuple[datetime, TrialState | None, TrialState, str | None]]:
         """Return the history of a trial: moment (UTC), from, to, and why."""
         return self._ledger.moves(trial if isinstance(trial, int) else trial.number)
+
+    def curve(self, trial: Trial | int) -> tuple[CurvePoint, ...]:
+        """Return the learning curve of a trial's latest attempt, by epoch; empty where its training reported none."""
+        number = trial if isinstance(trial, int) else trial.number
+        return self._ledger.curves([number]).get(number, ())
+
+    def curves(self) -> dict[int, tuple[CurvePoint, ...]]:
+        """Return the learning curves of all trials that have one, by number; of each the latest attempt's."""
+        return self._ledger.curves()
 
     def proposals(self) -> list[ProposalRecord]:
         """Return what each batch cost, and what the surrogate said of itself, in order."""

@@ -191,11 +191,21 @@ def _evaluator(
 ) -> Evaluator | None:
     if config.evaluation is None:
         return None
-    from hwnas.evaluation import evaluator_from_config
+    from hwnas.evaluation import CURVE_KEY, evaluator_from_config
 
+    stopping, evaluation = config.search.stopping, config.evaluation
+    if stopping is not None:  # Python keeps back what it prints to a pipe, and a curve is wanted as it grows
+        evaluation = evaluation.model_copy(update={"env": {"PYTHONUNBUFFERED": "1", **evaluation.env}})
     parameters = [parameter.name for parameter in space.parameters]
     metrics = [objective.name for objective in objectives if objective.source == "evaluation"]
-    return evaluator_from_config(config.evaluation, base, parameters, metrics, workers=config.search.workers)
+    return evaluator_from_config(
+        evaluation,
+        base,
+        parameters,
+        metrics,
+        workers=config.search.workers,
+        curve_key=CURVE_KEY if stopping is None else stopping.key,
+    )
 
 
 def _networks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 
 from hwnas._toml import closest, validate
 from hwnas.errors import ConfigError, StudyError, StudyNotFoundError
+from hwnas.evaluation import CurvePoint
 from hwnas.search._config import SearchSettings
 from hwnas.search._events import BatchProposed, Listener, Warned, ignore
 from hwnas.search._ledger import Ledger
@@ -278,18 +280,46 @@ class Study(StudyReplicas):
         """
         return self._ledger.record(number_of(trial), self._checked(trial, values))
 
-    def tell(self, trial: Trial | int, values: Mapping[str, float | Value] | None = None) -> Trial:
+    def report(self, trial: Trial | int, epoch: float, values: Mapping[str, float]) -> None:
+        """Keep a point of the learning curve of a running trial; see `curve`. Of two at one epoch the later counts.
+
+        Args:
+            trial: a running one.
+            epoch: how far its training is.
+            values: what it has reached, by name.
+
+        Raises:
+            IllegalMoveError: the trial does not run.
+            StudyError: a number that is not finite.
+        """
+        wrong = [number for number in (epoch, *values.values()) if not math.isfinite(number)]
+        if wrong:
+            raise StudyError(f"trial {number_of(trial)}: {wrong[0]} is not a finite number", "leave such points out")
+        self.report_points(trial, [CurvePoint(float(epoch), values)])
+
+    def report_points(self, trial: Trial | int, points: Sequence[CurvePoint]) -> None:
+        """Keep several points of a learning curve, in one transaction; see `report`."""
+        self._ledger.report(number_of(trial), points)
+
+    def tell(
+        self, trial: Trial | int, values: Mapping[str, float | Value] | None = None, *, note: str | None = None
+    ) -> Trial:
         """Keep the last values of a trial and move it to complete.
 
         With those recorded before, every objective must have a value. Others may be told too, and are kept. A trial
         that is still proposed passes through running. Of two that tell one trial, the first counts.
+
+        Args:
+            trial: which one.
+            values: the last ones.
+            note: what a person may want to know of how it went; kept in its history, see `moves`.
 
         Raises:
             IllegalMoveError: the trial is over.
             StudyError: as for `record`, or an objective has no value; nothing is kept then.
         """
         required = [objective.name for objective in self.objectives]
-        return self._ledger.complete(number_of(trial), self._checked(trial, values or {}), required)
+        return self._ledger.complete(number_of(trial), self._checked(trial, values or {}), required, note)
 
     def fail(self, trial: Trial | int, error: BaseException | str) -> Trial:
         """Move a trial to failed, with the reason, and back to proposed where it has attempts left.

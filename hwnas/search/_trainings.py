@@ -1,20 +1,23 @@
-"""The trainings of a batch: several at a time, each taken in as it ends."""
+"""The trainings of a batch: several at a time, each followed along its learning curve and taken in as it ends."""
 
 from __future__ import annotations
 
 import queue
+import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwnas.errors import HwnasError, StoppedError
-from hwnas.evaluation import EvaluationTask, WorkerPool
+from hwnas.errors import HwnasError, IllegalMoveError, StoppedError
+from hwnas.evaluation import CurvePoint, EvaluationTask, WorkerPool
+from hwnas.search._objective import BASELINE
+from hwnas.search._stopping import Verdict, hopeless
 from hwnas.search._trial import Value
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from hwnas.evaluation import EvaluationResult
@@ -28,8 +31,13 @@ if TYPE_CHECKING:
 
 #: How often a wait looks whether it is to stop.
 _WAKE_S = 0.2
-#: Signals of the workers: the number of a trial whose training starts, or a training that is over.
-_Signal = int | Future["EvaluationResult"]
+#: Points of learning curves are gathered for so long before they are written, so that a training which reports a
+#: thousand times a second costs no thousand transactions.
+_GATHER_S = 0.5
+#: A training's points are kept up to so many; one that reports every step is no learning curve.
+_MOST_POINTS = 5000
+#: Signals of the workers: the number of a trial whose training starts, a point of its curve, a training that is over.
+_Signal = int | tuple[int, CurvePoint] | Future["EvaluationResult"]
 
 
 class Trainings:
@@ -44,6 +52,10 @@ class Trainings:
         self._stop = stop
         self._signals: queue.SimpleQueue[_Signal] = queue.SimpleQueue()
         self._futures: dict[Future[EvaluationResult], int] = {}
+        self._verdicts: dict[int, Verdict] = {}
+        self._fresh: dict[int, list[CurvePoint]] = {}  # not yet written
+        self._reported: dict[int, int] = {}
+        self._written_s = 0.0
 
     def run(self, files: Mapping[int, NetworkFile]) -> None:
         """Train every trial in hand, and take in what comes of it.
@@ -68,12 +80,22 @@ class Trainings:
             ) as pool,
         ):
             for number, trial in self._live.by_number.items():
-                future = pool.submit(task_of(self._study, trial, self._tools.folder, files.get(number)))
+                future = pool.submit(self._task(trial, files.get(number)))
                 self._futures[future] = number
                 future.add_done_callback(self._signals.put)
             self._follow(pool)
         if self._stop.is_set():
             raise StoppedError("told to stop while networks were trained")
+
+    def _task(self, trial: Trial, file: NetworkFile | None) -> EvaluationTask:
+        number = trial.number
+        return task_of(
+            self._study,
+            trial,
+            self._tools.folder,
+            file,
+            on_point=lambda point: self._signals.put((number, point)),
+        )
 
     def _follow(self, pool: WorkerPool) -> None:
         """Take in what the workers say until all trainings are over; end them where it is told to stop."""
@@ -84,22 +106,58 @@ class Trainings:
             try:
                 signal = self._signals.get(timeout=_WAKE_S)
             except queue.Empty:
+                self._write_points(pool)
                 continue
             if isinstance(signal, int):
                 self._live.started(signal)
+            elif isinstance(signal, tuple):
+                self._gather(*signal)
+                if time.monotonic() - self._written_s > _GATHER_S:
+                    self._write_points(pool)
             else:
+                self._write_points(pool)
                 left -= 1
                 self._ended(self._futures[signal], signal)
+
+    def _gather(self, number: int, point: CurvePoint) -> None:
+        """Take a point in, and remember to write it."""
+        self._reported[number] = self._reported.get(number, 0) + 1
+        if self._reported[number] <= _MOST_POINTS:
+            self._fresh.setdefault(number, []).append(point)
+
+    def _write_points(self, pool: WorkerPool) -> None:
+        """Write the points that have come, and end the trainings that have become hopeless by them."""
+        fresh, self._fresh = self._fresh, {}
+        self._written_s = time.monotonic()
+        for number, points in fresh.items():
+            try:
+                self._study.report_points(number, points)
+            except IllegalMoveError:  # it is not ours any more; its end says so
+                continue
+            self._judge(number, pool)
+
+    def _judge(self, number: int, pool: WorkerPool) -> None:
+        settings, trial = self._study.settings.stopping, self._live.by_number.get(number)
+        if settings is None or trial is None or trial.origin == BASELINE or number in self._verdicts:
+            return
+        verdict = hopeless(self._study.objectives, settings, trial, self._study.curves(), self._study.trials())
+        if verdict is not None:
+            self._verdicts[number] = verdict
+            pool.cancel(next(future for future, owner in self._futures.items() if owner == number))
 
     def _ended(self, number: int, future: Future[EvaluationResult]) -> None:
         try:
             result = future.result()
         except StoppedError:
-            return  # the trial is handed back
+            verdict = self._verdicts.get(number)
+            if verdict is not None:  # else the trial is handed back
+                self._live.record(number, {verdict.metric: verdict.value})
+                self._live.abandoned(number, verdict.reason)
+            return
         except HwnasError as exc:
             self._live.failed(number, exc)
             return
-        self._live.told(number, reported_values(self._study.objectives, result))
+        self._live.told(number, reported_values(self._study.objectives, result), "; ".join(result.notes))
 
 
 def reported_values(objectives: tuple[Objective, ...], result: EvaluationResult) -> dict[str, Value]:
@@ -112,7 +170,13 @@ def reported_values(objectives: tuple[Objective, ...], result: EvaluationResult)
     }
 
 
-def task_of(study: Study, trial: Trial, folder: Path, file: NetworkFile | None = None) -> EvaluationTask:
+def task_of(
+    study: Study,
+    trial: Trial,
+    folder: Path,
+    file: NetworkFile | None = None,
+    on_point: Callable[[CurvePoint], None] | None = None,
+) -> EvaluationTask:
     """Return the training of a trial's next attempt; its seed derives from the study's, the trial and the attempt."""
     attempt = trial.attempts + 1
     seed = np.random.SeedSequence([study.settings.seed, trial.number, attempt]).generate_state(1)[0]
@@ -123,4 +187,5 @@ def task_of(study: Study, trial: Trial, folder: Path, file: NetworkFile | None =
         folder / "trials" / f"{trial.number:04d}",
         None if file is None else file.path,
         attempt,
+        on_point,
     )

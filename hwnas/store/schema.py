@@ -150,6 +150,16 @@ trial_replica_value = sa.Table(
     sa.Column("provenance", sa.String(20), nullable=False),
 )
 
+#: One row a point of a trial's learning curve: what its training reported at an epoch of an attempt, by name.
+trial_curve = sa.Table(
+    "trial_curve",
+    metadata,
+    sa.Column("trial_id", sa.ForeignKey("trial.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("epoch", sa.Float, primary_key=True),
+    sa.Column("values", sa.JSON, nullable=False),
+)
+
 #: Every move of a trial from state to state.
 trial_move = sa.Table(
     "trial_move",

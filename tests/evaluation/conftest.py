@@ -2,6 +2,7 @@ import os
 import textwrap
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,13 +42,15 @@ def settings(tmp_path):
 def run(tmp_path, task, settings):
     """Run a Python script as the training command; returns its result."""
 
-    def run(code, *arguments, metrics=("accuracy",), values=None, cancelled=None, output="stdout", **changes):
+    def run(
+        code, *arguments, metrics=("accuracy",), values=None, cancelled=None, output="stdout", on_point=None, **changes
+    ):
         (tmp_path / "train.py").write_text(textwrap.dedent(code), encoding="utf-8")
         values = values or {}
         evaluator = CommandEvaluator(
             ["{python}", "train.py", *arguments], list(values), metrics, output=output, settings=settings(**changes)
         )
-        return evaluator.evaluate(task(**values), cancelled=cancelled or threading.Event())
+        return evaluator.evaluate(replace(task(**values), on_point=on_point), cancelled=cancelled or threading.Event())
 
     return run
 

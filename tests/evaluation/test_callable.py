@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -20,11 +21,13 @@ def call(tmp_path, task, settings):
         code, *, metrics=("accuracy",), parameters=None, unused=(), cancelled=None, target="own.py:train", **values
     ):
         changes = {name: values.pop(name) for name in ("timeout_s", "env") if name in values}
+        on_point = values.pop("on_point", None)
         (tmp_path / "own.py").write_text(textwrap.dedent(code), encoding="utf-8")
         evaluator = CallableEvaluator(
             target, parameters or list(values), metrics, unused_parameters=unused, settings=settings(**changes)
         )
-        return evaluator.evaluate(task(trial=4, **values), cancelled=cancelled or threading.Event())
+        whole = replace(task(trial=4, **values), on_point=on_point)
+        return evaluator.evaluate(whole, cancelled=cancelled or threading.Event())
 
     return call
 
@@ -33,6 +36,24 @@ def test_values_come_as_keyword_arguments(call):
     result = call("def train(width, act):\n    print('hello')\n    return width + len(act)", width=3, act="relu")
     assert dict(result.metrics) == {"accuracy": 7.0}
     assert "hello" in result.log.read_text()
+
+
+def test_a_curve_is_printed_as_by_a_command_and_seen_at_once(call):
+    seen, stop = [], threading.Event()
+
+    def hear(point):
+        seen.append(point)
+        stop.set()
+
+    code = """
+        import json, time
+        def train(width):
+            print(json.dumps({"epoch": 1, "accuracy": 0.5}))
+            time.sleep(60)
+        """
+    with pytest.raises(StoppedError):
+        call(code, width=3, on_point=hear, cancelled=stop)
+    assert [(point.epoch, dict(point.values)) for point in seen] == [(1.0, {"accuracy": 0.5})]
 
 
 def test_an_inactive_parameter_is_left_out(call):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hwnas.errors import ConfigError, EvaluationError, StoppedError
-from hwnas.evaluation import CommandEvaluator
+from hwnas.evaluation import CommandEvaluator, CurvePoint
 
 GOOD = "import json; print(json.dumps({'accuracy': 0.93, 'accuracy_sigma': 0.01, 'epoch': 7, 'note': 'x'}))"
 
@@ -134,13 +134,42 @@ def test_a_standard_error_that_is_none(run, value):
 
 def test_a_metric_printed_twice_counts_the_last_time_and_says_so(run):
     result = run("""
-        for epoch, accuracy in enumerate((0.5, 0.6, 0.7)):
-            print(f'{{"epoch": {epoch}, "accuracy": {accuracy}}}', flush=True)
+        for accuracy in (0.5, 0.6, 0.7):
+            print(f'{{"accuracy": {accuracy}}}', flush=True)
         print('{"loss": 0.1}')
         print("done")
     """)
     assert result.metrics["accuracy"] == 0.7
     assert result.notes == ("accuracy printed 3 times: the last counts",)
+
+
+CURVE = """
+    for epoch, accuracy in enumerate((0.5, 0.6, 0.7)):
+        print(f'{{"epoch": {epoch}, "accuracy": {accuracy}, "loss": 1.5, "note": "x", "nan": NaN}}', flush=True)
+"""
+
+
+def test_lines_with_an_epoch_are_the_points_of_a_curve_and_the_last_is_a_result_too(run):
+    seen = []
+    result = run(CURVE, on_point=seen.append)
+    assert seen == [
+        CurvePoint(float(epoch), {"accuracy": accuracy, "loss": 1.5}) for epoch, accuracy in enumerate((0.5, 0.6, 0.7))
+    ]
+    assert result.metrics["accuracy"] == 0.7
+    assert result.notes == ()
+
+
+def test_points_come_while_the_training_runs_and_it_can_be_ended_by_them(run):
+    stop = threading.Event()
+    with pytest.raises(StoppedError):
+        run(CURVE + "    __import__('time').sleep(60)\n", on_point=lambda _point: stop.set(), cancelled=stop)
+
+
+def test_where_the_metrics_are_in_a_file_the_curve_is_printed_all_the_same(run):
+    seen = []
+    write = """open("m-0.json", "w").write('{"accuracy": 0.9, "epoch": 99}')"""
+    assert run(CURVE + f"    {write}\n", output="m-{trial}.json", on_point=seen.append).metrics["accuracy"] == 0.9
+    assert [point.epoch for point in seen] == [0.0, 1.0, 2.0]
 
 
 def test_two_metrics_want_one_line(run):

@@ -26,10 +26,10 @@ def broken(space, made_up, rng):
     """Say which limits a trial with these values breaks."""
     (architecture,) = space.sample(1, rng)
 
-    def ask(objectives, **values):
+    def ask(objectives, joint=False, **values):
         told = {name.replace("_at_", "@"): value for name, value in values.items()}
         trial = made_up.trial(7, architecture, {})
-        return broken_limits(objectives, type(trial)(**{**_fields(trial), "values": told}))
+        return broken_limits(objectives, type(trial)(**{**_fields(trial), "values": told}), joint=joint)
 
     return ask
 
@@ -80,6 +80,7 @@ def test_with_several_devices_a_network_may_be_too_slow_for_one(broken):
     slow, quick = measured(50.0, 0.1), measured(5.0, 0.1)
     every = [ACCURACY, phone, watch, size, memory]
     assert broken(every, p99_ms_at_phone=slow) is None
+    assert broken(every, joint=True, p99_ms_at_phone=slow).startswith("p99_ms@phone 50 (")
     assert broken(every, p99_ms_at_phone=slow, p99_ms_at_watch=quick) is None
     both = broken(every, p99_ms_at_phone=slow, p99_ms_at_watch=slow)
     assert both.startswith("p99_ms@phone 50 (")
