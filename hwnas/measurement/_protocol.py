@@ -44,7 +44,7 @@ class MeasurementProtocol:
         block_most_s: what it takes at most, about; slow networks have smaller blocks.
         block_warmup: inferences at the start of a block that do not count: they fill the caches that others emptied.
         repeats: how many blocks of a network are done again where something disturbed them; where they do not
-            suffice, the calm blocks that there are have to do; where they are fewer than a quarter of what was asked
+            suffice, the calm blocks that there are have to do; where they are fewer than an eighth of what was asked
             for, this is how the device is, and every block counts, the disturbed ones too.
         warmup_s: how long the warm-up of a process may take to become steady.
         warmup_tolerance: steady is when the medians of three windows in a row differ by no more than this share.

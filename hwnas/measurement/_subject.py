@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _CONDITIONS_TIMEOUT_S = 10.0
 _REPEAT_SHARE = 0.5
 #: Where the repeats are used up, the calm blocks count alone if they have at least this share of the samples asked for.
-_CALM_SHARE = 0.25
+_CALM_SHARE = 0.125
 
 
 class Subject:
@@ -103,7 +103,7 @@ class Subject:
         """Take a block with its references.
 
         One that was disturbed is done again, and does not count. Where the repeats of all processes so far, or half of
-        the time, are used up, the calm blocks that there are have to do; where they are fewer than a quarter of what
+        the time, are used up, the calm blocks that there are have to do; where they are fewer than an eighth of what
         was asked for, this is how the device is: then every block counts, those before too.
         """
         parts = {

@@ -243,7 +243,7 @@ def test_where_every_block_is_disturbed_it_ends_and_says_so(run, traces, make_fi
     assert "21 of 21 blocks were disturbed, and no better ones could be had" in result.reasons
 
 
-@pytest.mark.parametrize(("every", "n", "ended"), [(3, 1000, "samples"), (10, 300, "repeats"), (25, 2200, "samples")])
+@pytest.mark.parametrize(("every", "n", "ended"), [(3, 1000, "samples"), (15, 200, "repeats"), (25, 2200, "samples")])
 def test_few_calm_blocks_have_to_do_and_where_there_are_hardly_any_all_count(run, traces, make_file, every, n, ended):
     blocks = []
 
