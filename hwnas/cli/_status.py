@@ -81,6 +81,11 @@ def status_data(study: Study, folder: Path) -> dict[str, Any]:
         },
         "batches": len(proposals),
         "doubtful_models": doubtful_models(proposals),
+        "noise": {
+            name: {"sigma": noise.sigma, "dof": noise.dof, "relative": noise.relative}
+            for name, noise in summary.noises.items()
+        },
+        "trained_again": len(summary.told),
     }
 
 
@@ -129,6 +134,14 @@ def status_table(data: dict[str, Any]) -> Table:
             f"no better than the mean (R² {fit['r2']:.2f} from {plural(fit['n'], 'trial')}): see diagnose",
         ]
         for name, fit in data["doubtful_models"].items()
+    ]
+    again = plural(data["trained_again"], "network")
+    rows += [
+        [
+            f"noise of {name}",
+            f"{number(noise['sigma'])}{' of it' if noise['relative'] else ''}, from {again} trained again",
+        ]
+        for name, noise in data["noise"].items()
     ]
     rows += [*_named(data["failed"], "failed", "error"), *_named(data["abandoned"], "abandoned", "reason")]
     return table([data["name"], ""], rows)

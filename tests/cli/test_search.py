@@ -21,6 +21,7 @@ batch = 2
 start = 4
 strategy = "sobol"
 workers = 2
+remeasure = true
 attempts = 1
 seed = 0
 
@@ -46,6 +47,11 @@ width = int(sys.argv[1])
 print(json.dumps({"accuracy": 1 - 1 / width, "cost": width}))
 """
 SLOW = "import time; time.sleep(0.6)\n" + TRAIN
+NOISY = """
+import json, random, sys
+width, noise = int(sys.argv[1]), random.Random(int(sys.argv[2])).gauss(0, 0.01)
+print(json.dumps({"accuracy": 1 - 1 / width + noise, "cost": width}))
+"""
 FAILS = 'import sys\nif sys.argv[2] == "1": sys.exit("out of luck")\n' + TRAIN
 
 
@@ -134,6 +140,25 @@ def test_another_study_of_that_name_is_refused_and_says_what_differs(refused, fi
 def test_a_larger_study_goes_on(hwnas, finished):
     assert hwnas("search", "resume", "toy", "--trials", "6", "--workers", "1").code == 0
     assert complete(hwnas) == 6
+
+
+def test_the_front_is_trained_again_and_its_noise_shown(hwnas, study):
+    seeded = '"{python} train.py {width} {seed}"'
+    said = hwnas("search", "run", study(NOISY, command=seeded, remeasure="true\nreplicas = 2\n"))
+    assert said.code == 0
+    assert "trained again" in said.err
+    assert "± is the standard error over n trainings; ≈: no significant difference from the next row" in said.err
+    head, _, first, *_ = said.out.splitlines()
+    assert head.split()[:5] == ["trial", "accuracy", "±", "n", "cost"]
+    assert first.replace("≈", "").split()[3] == "3"
+    status = hwnas("search", "status", "toy")
+    assert "noise of accuracy" in status.out
+    data = hwnas("search", "status", "toy", "--json").data
+    assert data["noise"]["accuracy"]["dof"] == 2 * data["trained_again"]
+    more = hwnas("search", "resume", "toy", "--replicas", "3")
+    front = hwnas("search", "front", "toy", "--json").data["front"]
+    assert more.code == 0
+    assert {len(member["trainings"]["accuracy"]) for member in front} == {4}
 
 
 def test_a_failed_trial_says_why_and_the_others_go_on(hwnas, study):
