@@ -188,6 +188,33 @@ def predict(
         predict_space(stored, device, space_of(stored, space)[1], count, seed, json=json)
 
 
+@app.command()
+def lookup(
+    context: typer.Context,
+    device: _Device,
+    space: Annotated[str, typer.Option(metavar="SPACE", help="Whose networks: digits, nasbench201, FILE.toml, ...")],
+    count: Annotated[int, typer.Option(metavar="N", min=1, help="How many networks.")] = 20,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Which, where none is measured there yet.")] = 0,
+    metric: Annotated[Metric, typer.Option(help="The quantile of the entries.")] = "p50",
+    protocol: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="A setting of the measuring protocol; may be given several times."),
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for a device that is in use.")
+    ] = 0.0,
+    json: Json = False,
+) -> None:
+    """Measure the operations of networks alone, and predict each network as their sum: a lookup table.
+
+    Networks that are measured on the device come first, to compare with. What is measured is kept; after Ctrl-C the
+    same command goes on where it was.
+    """
+    from hwnas.cli._predictor_lookup import lookup as look_up
+
+    look_up(settings(context), device, space, metric, count, seed, protocol, wait, json=json)
+
+
 @app.command("list")
 def list_predictors(context: typer.Context, json: Json = False) -> None:
     """List the workspace's predictors, what each was trained on, and its held-out scores."""

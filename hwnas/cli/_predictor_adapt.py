@@ -68,6 +68,12 @@ def adapt_to_known(
     from hwnas.predictor import graph_features
 
     architectures, latencies_ms = corpus.device(device)
+    if samples is not None and len(architectures) < samples:
+        count = _output.plural(len(architectures), "network")
+        raise ConfigError(
+            f"{count} of this space measured on {device!r}, and {samples} are wanted",
+            "give fewer --samples, 3 at least; or a table with more",
+        )
     main = stored.main(space)
     blocks = main.featuriser(architectures)
     rows = list(range(len(architectures))) if samples is None else main.suggest_support(samples, blocks)

@@ -195,10 +195,7 @@ def _of_space(records: Iterable[Mapping[str, Any]], space: TrainingSpace) -> tup
 
 
 def _read(path: Path, space: TrainingSpace, metric: Quantile, duplicates: Duplicates) -> LatencyTable:
-    columns = None
-    if space.space is not None:
-        names = [parameter.name for parameter in space.space.parameters]
-        columns = names if set(names) <= set(_header(path)) else None
+    columns = space.columns_in(_header(path))
     return LatencyTable.read(path, architecture=columns, duplicates=duplicates, metric=metric)
 
 

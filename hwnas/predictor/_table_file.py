@@ -95,6 +95,11 @@ def write_table(table: LatencyTable, path: Path) -> None:
         ) from exc
 
 
+def header(path: Path) -> list[str]:
+    """Return the names of a file's columns."""
+    return _read(path)[0]
+
+
 def left_out(path: Path, table: LatencyTable) -> tuple[str, ...]:
     """Return which columns of a file its table does not have: no latencies, no architecture, and not all numbers."""
     used = {*table.columns, *table.facts, "index"}
@@ -172,12 +177,18 @@ def _number(path: Path, line: int, column: str, cell: Any) -> float:
     if cell is None or (isinstance(cell, str) and cell.strip().lower() in _MISSING):
         return math.nan
     try:
-        return float(cell)
+        value = float(cell)
     except (ValueError, TypeError) as exc:
         raise PredictorError(
             f"{path}: line {line}, {column}: {cell!r} is not a number",
             "leave the cell empty where nothing was measured",
         ) from exc
+    if not 0.0 < value < math.inf and not math.isnan(value):
+        raise PredictorError(
+            f"{path}: line {line}, {column}: {cell} ms is not a positive number",
+            "leave the cell empty where a measurement failed",
+        )
+    return value
 
 
 def _all_numbers(cells: Sequence[Any]) -> np.ndarray | None:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwnas.errors import MeasurementError, PredictorError
+from hwnas.errors import HwnasError, MeasurementError, PredictorError
 from hwnas.predictor._table import LatencyTable
-from hwnas.predictor._table_file import left_out
+from hwnas.predictor._table_file import header, left_out
+from hwnas.predictor._training_space import TrainingSpace, where
+from hwnas.space import builtin_spaces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,21 +55,28 @@ def import_table(
         source: the file, in the format of `docs/measurements.md`.
         folder: the workspace's `measurements/`.
         name: what it is called there; by default as the file.
-        space: the space that its architectures are of; goes into the card.
-        architecture: the columns that make an architecture; see `LatencyTable.read`.
+        space: the space that its architectures are of; goes into the card. Where it is a built-in one, each of them is
+            held against it.
+        architecture: the columns that make an architecture; by default the space's parameters, else see
+            `LatencyTable.read`.
         duplicates: see `LatencyTable.merged`.
         notes: where it comes from, and whatever else is to be known of it.
         replace: whether another table of that name gives way.
 
     Raises:
-        PredictorError: the file is no such table, or there is another of that name.
+        PredictorError: the file is no such table, an architecture is not of the space, or there is another table of
+            that name.
     """
     from hwnas.measurement import card_path, describe_file, write_json
 
     called = name or source.name.partition(".")[0]
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", called):
         raise PredictorError(f"{called!r} cannot be a table's name", "give --name letters, digits, - and _")
-    table = LatencyTable.read(source, architecture=architecture, duplicates=duplicates)
+    known = _known_space(space)
+    columns = architecture or (None if known is None else known.columns_in(header(source)))
+    table = LatencyTable.read(source, architecture=columns, duplicates=duplicates)
+    if known is not None:
+        _check_architectures(source, table, known)
     path = folder / f"{called}.parquet"
     unchanged = path.exists() and _same(path, table)
     if path.exists() and not (unchanged or replace):
@@ -95,6 +104,19 @@ def import_table(
     except (MeasurementError, OSError) as exc:
         raise PredictorError(f"{path} cannot be written: {exc}", "check the folder and the free space") from exc
     return ImportedTable(path, table, ignored, unchanged)
+
+
+def _known_space(name: str | None) -> TrainingSpace | None:
+    """Return a built-in space; `None` for others, of which the name alone is known."""
+    return TrainingSpace.named(name) if name is not None and name in builtin_spaces() else None
+
+
+def _check_architectures(source: Path, table: LatencyTable, space: TrainingSpace) -> None:
+    for row, found in enumerate(table.architectures):
+        try:
+            space.architecture(found, table.columns)
+        except HwnasError as exc:
+            raise where(exc, f"{source}: architecture {row + 1}") from exc
 
 
 def _same(path: Path, table: LatencyTable) -> bool:

@@ -61,6 +61,11 @@ class TrainingSpace:
             "graph": self.space.has_graph,
         }
 
+    def columns_in(self, header: Sequence[str]) -> list[str] | None:
+        """Return the columns of a file that are the space's parameters; `None` where it does not have them all."""
+        names = [] if self.space is None else [parameter.name for parameter in self.space.parameters]
+        return names if names and set(names) <= set(header) else None
+
     def architecture(self, found: Any, columns: Sequence[str]) -> Any:
         """Return the architecture that a table's row stands for, as the featuriser takes it.
 

@@ -90,7 +90,7 @@ def test_another_table_of_that_name_wants_a_word(hwnas, refused, workspace, tmp_
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (TABLE.replace("1.5", "0"), "latency 0.0 ms of architecture 0 (a) on 'pi' is not a positive number"),
+        (TABLE.replace("1.5", "0"), "line 2, latency_ms.pi: 0 ms is not a positive number"),
         (TABLE.replace("1.5", "fast"), "line 2, latency_ms.pi: 'fast' is not a number"),
         (TABLE.replace("b,20", "a,20"), "architecture 'a' is in the table more than once"),
         (TABLE.replace("latency_ms.", "ms_"), "no column of latencies"),

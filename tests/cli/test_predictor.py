@@ -120,6 +120,37 @@ def test_it_adapts_to_this_machine_and_measures_nothing_twice(known, hwnas):
     assert len(said.data["predictions"]) == 2
 
 
+WIDTHS = """
+from hwnas.network import GraphBuilder
+from hwnas.space import Int, SearchSpace
+
+def graph(architecture):
+    build = GraphBuilder("widths")
+    x = build.activation(build.conv(build.input((1, 8, 8)), architecture.values["width"], kernel=3), "relu")
+    return build.graph(build.linear(build.flatten(build.global_avg_pool(x)), 10))
+
+space = SearchSpace("widths", [Int("width", 4, 5)], graph=graph)
+"""
+
+
+def test_a_lookup_table_of_operations_is_measured_and_compared(hwnas, refused, tmp_path):
+    (tmp_path / "widths.py").write_text(WIDTHS)
+    source = f"{tmp_path / 'widths.py'}:space"
+    hwnas("device", "add", "host")
+    arguments = ["predictor", "lookup", "--device", "host", "--space", source, "--count", 1, *QUICK]
+    said = hwnas(*arguments, "--json")
+    assert said.code == 0, said.err
+    assert len(said.data["networks"]) == 1
+    assert said.data["scores"] is None
+    assert said.data["networks"][0]["sum_ms"] > said.data["call_ms"]
+    assert len(said.data["operations"]) == 4 + 1
+    assert hwnas("measure", "host", "--space", source, "--count", 1, *QUICK).code == 0
+    again = hwnas(*arguments)
+    assert "measured ms" in again.out
+    assert "against what was measured: too few for a rank, median error" in again.err
+    assert "fbnet makes no networks" in refused("predictor", "lookup", "--device", "host", "--space", "fbnet")
+
+
 def test_all_that_is_known_can_adapt_it(made, known, hwnas):
     said = hwnas("predictor", "adapt", "first", "--device", "new", "--known", "--table", made / "test.csv", "--json")
     assert said.data["measurements"] == 45
@@ -158,8 +189,8 @@ def test_what_is_wrong_is_one_clear_error(known, refused, arguments, words):
 @pytest.mark.parametrize(
     ("cell", "words"),
     [
-        ("0", "latency 0.0 ms of architecture 1"),
-        ("-1.5", "latency -1.5 ms of architecture 1"),
+        ("0", "line 3, latency_ms.a: 0 ms is not a positive number"),
+        ("-1.5", "line 3, latency_ms.a: -1.5 ms is not a positive number"),
         ("quick", "'quick' is not a number"),
         ("nan", None),
         ("", None),
@@ -190,6 +221,28 @@ def test_a_table_of_another_space_names_its_first_row(made, refused):
     table = made / "train.csv"
     said = refused("predictor", "train", "x", "--space", "nasbench201", "--table", table)
     assert "train.csv: architecture 1" in said
+
+
+def test_a_device_with_two_measurements_teaches_nothing_and_adapts_nothing(made, known, refused, hwnas, tmp_path):
+    text = (made / "train.csv").read_text().splitlines()
+    rows = [line.rsplit(",", 3) for line in text]
+    few = [",".join([row[0], row[1] if i < 3 else "", *row[2:]]) for i, row in enumerate(rows)]
+    table = tmp_path / "few.csv"
+    table.write_text("\n".join(few) + "\n")
+    arguments = ["predictor", "train", "other", "--space", "digits", "--table", table]
+    assert "left out, with fewer than 20 networks: a (2)" in hwnas(*arguments).err
+    assert "device 'a' has 2 measured networks" in refused(*arguments, "--devices", "a", "--replace")
+    said = refused("predictor", "adapt", "first", "--device", "a", "--table", table)
+    assert "2 networks of this space measured on 'a', and 10 are wanted" in said
+
+
+def test_an_imported_table_is_held_against_its_space(made, refused, hwnas, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text((made / "train.csv").read_text().replace('""depth"": 2', '""depth"": 9', 1))
+    said = refused("measurements", "import", table, "--space", "digits")
+    assert "table.csv: architecture " in said
+    assert "depth" in said
+    assert hwnas("measurements", "import", table, "--space", "a-space-of-theirs").code == 0
 
 
 def test_a_damaged_predictor_is_one_clear_error(known, refused):
