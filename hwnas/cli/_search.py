@@ -227,8 +227,12 @@ def show_front(summary: StudySummary) -> None:
     _output.show(_output.table(columns, rows))
     if any(summary.predicted(trial) or trial.foretold for trial in summary.front_trials):
         _output.note(f"{GUESS} is predicted, not measured")
-    if summary.noises:
-        _output.note(f"± is the standard error over n trainings; {ALIKE}: no significant difference from the next row")
+    for name, noise in summary.noises.items():
+        _output.note(
+            f"± is the standard error of {name} over n trainings; {ALIKE}: no significant difference from the next row"
+        )
+        for number in sorted(set(noise.erratic or ()) & set(summary.front)):
+            _output.note(f"trial {number}: its trainings differ far more in {name} than those of the others")
     for device, text in latency_rows(summary.latencies):
         _output.note(f"{device}: {text}")
 

@@ -30,7 +30,8 @@ def relevance(material: Material) -> dict[str, dict[str, tuple[float, float, flo
     for record in reversed(material.proposals):
         outcomes: Mapping[str, Any] = record.diagnostics.get("outcomes", {})
         if outcomes:
-            return {name: _ordered(outcome["inverse_lengthscales"]) for name, outcome in outcomes.items()}
+            modelled = {name: outcome for name, outcome in outcomes.items() if "inverse_lengthscales" in outcome}
+            return {name: _ordered(outcome["inverse_lengthscales"]) for name, outcome in modelled.items()}
     return {}
 
 

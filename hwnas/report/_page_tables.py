@@ -154,7 +154,7 @@ def _fit(fit: Mapping[str, object]) -> list[str]:
     sampled: Mapping[str, object] = chain if isinstance(chain, dict) else {}
     figures = [_number(fit.get("loo_r2")), _number(fit.get("loo_log_likelihood"))]
     chains = [_number(sampled.get(name)) for name in ("r_hat", "ess", "divergences")]
-    return [str(fit["method"]), str(fit["n"]), *figures, str(fit["noise"]), *chains]
+    return [str(fit["method"]), str(fit["n"]), *figures, str(fit.get("noise", "–")), *chains]
 
 
 def _number(value: object) -> str:

@@ -101,7 +101,8 @@ def _varying(summary: StudySummary) -> list[str]:
 
 
 def _has_interval(summary: StudySummary, objective: Objective) -> bool:
-    return any(summary.interval(objective, trial.values[objective.name]) is not None for trial in summary.front_trials)
+    intervals = [summary.interval(objective, trial.values[objective.name]) for trial in summary.front_trials]
+    return any(interval is not None and interval[0] < interval[1] for interval in intervals)  # not of exact figures
 
 
 def _plain(value: bool | float | str) -> str:

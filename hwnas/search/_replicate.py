@@ -19,7 +19,8 @@ from hwnas.errors import HwnasError, StoppedError, StudyError
 from hwnas.evaluation import EvaluationTask, WorkerPool
 from hwnas.search import _targets
 from hwnas.search._events import PhaseStarted, ReplicaCompleted, ReplicaFailed, Warned
-from hwnas.search._trial import TrialState, Value
+from hwnas.search._trainings import reported_values
+from hwnas.search._trial import TrialState
 
 if TYPE_CHECKING:
     import threading
@@ -165,20 +166,15 @@ class Replicator:
     def _ended(self, replica: Replica, future: Future[EvaluationResult]) -> None:
         try:
             result = future.result()
-            by_name = {objective.name: objective for objective in self._study.objectives}
-            values = {
-                name: Value(value, result.sigmas.get(name))
-                for name, value in {**result.extras, **result.metrics}.items()
-                if ":" not in name and (name in result.metrics or name not in by_name)
-            }
+            values = reported_values(self._study.objectives, result)
             trial = self._study.record_replica(replica.trial, values, replica=replica)
         except StoppedError:
             return  # it is handed back
         except HwnasError as exc:
             self._failed(replica, exc)
             return
-        names = [name for name in by_name if name in values]
-        self._reporter.say(ReplicaCompleted(trial, replica.number, {name: values[name] for name in names}))
+        told = {own.name: values[own.name] for own in self._study.objectives if own.name in values}
+        self._reporter.say(ReplicaCompleted(trial, replica.number, told))
         self._reporter.progress()
 
     def _failed(self, replica: Replica, error: HwnasError) -> None:

@@ -147,7 +147,10 @@ def test_the_front_is_trained_again_and_its_noise_shown(hwnas, study):
     said = hwnas("search", "run", study(NOISY, command=seeded, remeasure="true\nreplicas = 2\n"))
     assert said.code == 0
     assert "trained again" in said.err
-    assert "± is the standard error over n trainings; ≈: no significant difference from the next row" in said.err
+    assert (
+        "± is the standard error of accuracy over n trainings; ≈: no significant difference from the next row"
+        in said.err
+    )
     head, _, first, *_ = said.out.splitlines()
     assert head.split()[:5] == ["trial", "accuracy", "±", "n", "cost"]
     assert first.replace("≈", "").split()[3] == "3"

@@ -182,7 +182,8 @@ def modelled(store):
         return {**told_, "loo_r2": r2, "inverse_lengthscales": inverse}
 
     for batch, r2 in ((2, 0.4), (3, None), (4, 0.05)):
-        outcomes = {"accuracy": fit(r2), "p99_ms": fit(0.9)}
+        computed = {"method": "computed", "n": 8}  # an objective that needs no model
+        outcomes = {"accuracy": fit(r2), "p99_ms": fit(0.9), "params": computed}
         row = {"batch": batch, "at": datetime.now(UTC), "origin": "saas-qnehvi", "fit_s": 3.0, "acquisition_s": 1.0}
         row |= {"study_id": 1, "diagnostics": {"outcomes": outcomes}}
         with store.begin() as connection:
