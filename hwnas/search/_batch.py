@@ -1,7 +1,7 @@
-"""One batch of trials on its way: network files, then measurements, then trainings.
+"""One batch of trials before it is trained: network files, then measurements.
 
-Networks are measured before they are trained, all of the batch together; what breaks a limit is given up then, and
-trainings of the others follow in parallel. A trial that fails leaves the others alone.
+Networks are measured before they are trained, all of the batch together; what breaks a limit is given up then. A trial
+that fails leaves the others alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hwnas.search._events import LatencyForeseen, MeasurementProgress, PhaseStar
 from hwnas.search._gate import broken_limits
 from hwnas.search._live import LiveTrials
 from hwnas.search._objective import BASELINE
-from hwnas.search._trainings import Trainings, task_of
+from hwnas.search._trainings import task_of
 from hwnas.search._trial import Provenance, Value
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from hwnas.search._trial import Trial
 
 
-class Batch:
-    """Trials that this process holds, taken as far as they come."""
+class Preparation:
+    """Takes trials that this process holds as far as they come without a training."""
 
     def __init__(self, study: Study, tools: Tools, reporter: Reporter, stop: threading.Event) -> None:
         """Say whose trials they are, what to work with, who listens, and what ends it early."""
@@ -44,11 +44,11 @@ class Batch:
         self._stop = stop
         self._live = LiveTrials(study, reporter)
 
-    def run(self, trials: Sequence[Trial]) -> list[Trial]:
-        """Take trials to their end, and return those that failed and are to be tried again.
+    def run(self, trials: Sequence[Trial]) -> tuple[LiveTrials, dict[int, NetworkFile]]:
+        """Return the trials that are to be trained now, beside those to be tried again, and network files by number.
 
         Raises:
-            StoppedError: it was told to stop. Trainings that were over by then are told, the others ended.
+            StoppedError: it was told to stop.
             DeviceError: a device cannot be used.
         """
         self._live = LiveTrials(self._study, self._reporter, trials)
@@ -58,11 +58,7 @@ class Batch:
         for device in devices_of(self._study.objectives):
             self._measure(device, files)
             self._leave_out()
-        if self._live.by_number:
-            if self._tools.evaluator is not None:
-                self._phase("evaluate")
-            Trainings(self._study, self._tools, self._reporter, self._live, self._stop).run(files)
-        return self._live.retried
+        return self._live, files
 
     def _leave_out(self) -> None:
         """Give up what breaks a limit already: it is neither measured any further nor trained."""

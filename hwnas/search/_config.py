@@ -112,6 +112,8 @@ class SearchSettings(_Table):
         fronts: where several devices are targets, whether each has a front of its own, `device`, or all objectives
             together have one, `joint`: what the search improves, and measures once more at the end.
         workers: trainings at a time.
+        asynchronous: whether new trials are chosen and measured while others are trained, so that no worker waits for
+            the slowest of a batch.
         attempts: how often a trial is tried before it stays failed.
         remeasure: whether the front is measured once more at the end.
         replicas: how many further trainings, with other seeds, each member of the front gets when the search is over.
@@ -134,6 +136,7 @@ class SearchSettings(_Table):
     strategy: Literal["saas-qnehvi", "saas-map", "nsga2", "local-search", "random", "sobol"] = "saas-qnehvi"
     fronts: Literal["device", "joint"] = "device"
     workers: int = Field(default=1, ge=1, le=256)
+    asynchronous: bool = False
     attempts: int = Field(default=2, ge=1)
     remeasure: bool = True
     replicas: int = Field(default=0, ge=0, le=64)

@@ -5,14 +5,13 @@ It uses nothing of a study but its public methods: a loop of one's own can do th
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwnas.errors import DeviceError, HwnasError, SpaceError, StoppedError, StudyError
-from hwnas.search._batch import Batch, devices_of, measured_values
+from hwnas.errors import DeviceError, HwnasError, StoppedError
+from hwnas.search._batch import devices_of, measured_values
 from hwnas.search._events import (
     FrontRemeasured,
     MeasurementProgress,
@@ -24,13 +23,13 @@ from hwnas.search._events import (
     ignore,
 )
 from hwnas.search._foresight import ForetoldOracle, is_measured
+from hwnas.search._loop import Batches, Stream
 from hwnas.search._progress import Reporter
 from hwnas.search._replicate import Replicator
 from hwnas.search._settle import Settler
 from hwnas.search._stopping import stopping_metric
 from hwnas.search._tools import Tools
 from hwnas.search._trainings import task_of
-from hwnas.search._trial import TrialState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,10 +44,6 @@ if TYPE_CHECKING:
     from hwnas.search._study import Study
     from hwnas.search._tools import Measurer
     from hwnas.search._trial import Trial
-
-
-#: After so many failures and no success, going on is hopeless.
-_HOPELESS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +121,7 @@ def optimize(
     reporter.progress()
     try:
         settler = Settler(study, tools, reporter, stop)
-        settler.between_batches()
-        while not stop.is_set() and _run_batch(study, tools, reporter, stop):
-            settler.between_batches()
+        _search(study, tools, reporter, settler, stop)
         replicator = Replicator(study, tools, reporter, stop)
         while not stop.is_set():
             settler.final_front()
@@ -157,78 +150,14 @@ def _let_compute(strategy: Strategy, foresight: Foresight | None) -> None:
         strategy.compute(ForetoldOracle(foresight))
 
 
-def _run_batch(study: Study, tools: Tools, reporter: Reporter, stop: threading.Event) -> bool:
-    """Ask for a batch and take it to its end; return whether there was one."""
-    if study.is_finished:
-        return False
-    batch = 1 + max((trial.batch for trial in study.trials()), default=-1)
-    reporter.say(PhaseStarted("propose", batch, ()))
-    try:
-        with reporter.timed("propose"):
-            trials = study.ask(study.settings.batch, on_event=reporter.say, cancelled=stop)
-    except SpaceError as exc:
-        if not study.trials():
-            raise
-        reporter.say(Warned(f"the study ends early: {exc.message}", exc.hint))
-        return False
-    if not trials:
-        _warn_of_others(study, reporter)
-        return False
-    reporter.progress()
-    try:
-        left = trials
-        while left:
-            left = Batch(study, tools, reporter, stop).run(left)
-    finally:
-        _hand_back(study, trials)
-    _check_hope(study, reporter)
-    return True
-
-
-def _hand_back(study: Study, trials: list[Trial]) -> None:
-    """Hand back what is not over, after a stop or an error."""
-    for trial in trials:
-        if not study.trial(trial.number).state.finished:
-            with contextlib.suppress(StudyError):  # somebody told it meanwhile
-                study.release(trial)
-
-
-def _check_hope(study: Study, reporter: Reporter) -> None:
-    """Raise where nothing has ever worked: the command or the space is wrong, and going on would burn the budget.
-
-    Where nothing was trained, since all of it breaks a limit, say so: what is measured leads the search on.
-    """
-    trials = study.trials()
-    failed = [trial for trial in trials if trial.state == TrialState.FAILED]
-    abandoned = [trial for trial in trials if trial.state == TrialState.ABANDONED]
-    if len(failed) + len(abandoned) < len(trials):
-        return
-    if len(failed) >= min(_HOPELESS, study.settings.trials):
-        last = failed[-1]
-        raise StudyError(
-            f"all {len(failed)} trials so far failed; the last, trial {last.number}: {last.error}",
-            "mend the cause and begin anew; a log of each trial lies in its folder",
-        )
-    if abandoned:
-        reporter.say(
-            Warned(
-                f"{len(abandoned)} trials so far were given up, and none is complete; the last: {abandoned[-1].error}",
-                "the search goes on towards the limits; if it does not get there, loosen them, or the space",
-            )
-        )
-
-
-def _warn_of_others(study: Study, reporter: Reporter) -> None:
-    """Say where trials are left that somebody else holds."""
-    held = [trial for trial in study.trials() if not trial.state.finished]
-    if held:
-        owners = ", ".join(sorted({str(trial.owner) for trial in held}))
-        reporter.say(
-            Warned(
-                f"{len(held)} trials are held by other processes: {owners}",
-                "where none of them is at work any more, hand the trials back with Study.reset_stale(everywhere=True)",
-            )
-        )
+def _search(study: Study, tools: Tools, reporter: Reporter, settler: Settler, stop: threading.Event) -> None:
+    """Have all trials of a study evaluated, in batches or as a stream."""
+    settler.between_batches()
+    if study.settings.asynchronous and tools.evaluator is not None:
+        Stream(study, tools, reporter, stop).run()
+        settler.between_batches()
+    else:
+        Batches(study, tools, reporter, stop).run(settler.between_batches)
 
 
 def is_unconfirmed(trial: Trial, objective: Objective) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from copy import copy
 from typing import TYPE_CHECKING, Literal
 
 from hwnas.search import _front
@@ -12,7 +13,7 @@ from hwnas.search._events import Progress
 from hwnas.search._trial import TrialState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from hwnas.search._events import Event, Listener
     from hwnas.search._study import Study
@@ -34,6 +35,16 @@ class Reporter:
     def say(self, event: Event) -> None:
         """Hand an event on."""
         self._listener(event)
+
+    def relayed(self, hand_on: Callable[[Callable[[], None]], None]) -> Reporter:
+        """Return one for another thread: it adds up the same times, and lets `hand_on` see to it that events are heard.
+
+        Args:
+            hand_on: gets a call to make in the thread of this one.
+        """
+        other = copy(self)
+        other._listener = lambda event: hand_on(lambda: self._listener(event))  # noqa: SLF001  one of this class
+        return other
 
     @contextmanager
     def timed(self, work: Work) -> Iterator[None]:

@@ -1,11 +1,12 @@
-"""The trainings of a batch: several at a time, each followed along its learning curve and taken in as it ends."""
+"""Trainings: several at a time, each followed along its learning curve and taken in as it ends."""
 
 from __future__ import annotations
 
 import queue
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -17,7 +18,6 @@ from hwnas.search._trial import Value
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from hwnas.evaluation import EvaluationResult
@@ -36,15 +36,28 @@ _WAKE_S = 0.2
 _GATHER_S = 0.5
 #: A training's points are kept up to so many; one that reports every step is no learning curve.
 _MOST_POINTS = 5000
-#: Signals of the workers: the number of a trial whose training starts, a point of its curve, a training that is over.
-_Signal = int | tuple[int, CurvePoint] | Future["EvaluationResult"]
+#: Signals of the workers: the number of a trial whose training starts, a point of its curve, a training that is over;
+#: and what another thread wants to have called.
+_Signal = int | tuple[int, CurvePoint] | Future["EvaluationResult"] | Callable[[], None]
 
 
 class Trainings:
-    """Trains what a batch still has in hand, as many at a time as there are workers."""
+    """Trains trials, as many at a time as there are workers. As a context it ends what still runs.
+
+    All of its methods but `post` are for one thread.
+    """
 
     def __init__(self, study: Study, tools: Tools, reporter: Reporter, live: LiveTrials, stop: threading.Event) -> None:
-        """Say whose trials they are, what to work with, who listens, what is trained, and what ends it early."""
+        """Say whose trials they are, what to work with, who listens, where they are in hand, and what ends it early.
+
+        Args:
+            study: the trials'.
+            tools: with an evaluator.
+            reporter: hears what happens.
+            live: gets what becomes of the trials that are added.
+            stop: once set, trainings are ended; those that were over by then are told.
+        """
+        assert tools.evaluator is not None  # noqa: S101  the caller has looked
         self._study = study
         self._tools = tools
         self._reporter = reporter
@@ -52,72 +65,82 @@ class Trainings:
         self._stop = stop
         self._signals: queue.SimpleQueue[_Signal] = queue.SimpleQueue()
         self._futures: dict[Future[EvaluationResult], int] = {}
+        self._started: set[int] = set()
         self._verdicts: dict[int, Verdict] = {}
         self._fresh: dict[int, list[CurvePoint]] = {}  # not yet written
         self._reported: dict[int, int] = {}
         self._written_s = 0.0
+        self._pool = WorkerPool(
+            tools.evaluator, tools.workers, tools.turns, on_start=lambda task: self._signals.put(task.trial)
+        )
 
-    def run(self, files: Mapping[int, NetworkFile]) -> None:
-        """Train every trial in hand, and take in what comes of it.
+    def __enter__(self) -> Self:
+        """Return the trainings."""
+        return self
 
-        Args:
-            files: their network files by number, where there are any.
+    def __exit__(self, *_: object) -> None:
+        """End what still runs."""
+        self._pool.close()
 
-        Raises:
-            StoppedError: it was told to stop. Trainings that were over by then are told, the others ended.
-        """
-        if self._tools.evaluator is None:
-            for number in list(self._live.by_number):
-                self._live.told(number, {})
-            return
-        with (
-            self._reporter.timed("evaluate"),
-            WorkerPool(
-                self._tools.evaluator,
-                self._tools.workers,
-                self._tools.turns,
-                on_start=lambda task: self._signals.put(task.trial),
-            ) as pool,
-        ):
-            for number, trial in self._live.by_number.items():
-                future = pool.submit(self._task(trial, files.get(number)))
-                self._futures[future] = number
-                future.add_done_callback(self._signals.put)
-            self._follow(pool)
-        if self._stop.is_set():
-            raise StoppedError("told to stop while networks were trained")
+    @property
+    def unfinished(self) -> int:
+        """How many trainings run or wait."""
+        return len(self._futures)
 
-    def _task(self, trial: Trial, file: NetworkFile | None) -> EvaluationTask:
+    @property
+    def waiting(self) -> int:
+        """How many trainings wait for a worker."""
+        return len(self._futures) - len(self._started)
+
+    def add(self, trial: Trial, file: NetworkFile | None) -> None:
+        """Have a trial trained, after those that were added before."""
         number = trial.number
-        return task_of(
+        self._live.by_number[number] = trial
+        self._verdicts.pop(number, None)
+        self._reported.pop(number, None)
+        task = task_of(
             self._study,
             trial,
             self._tools.folder,
             file,
             on_point=lambda point: self._signals.put((number, point)),
         )
+        future = self._pool.submit(task)
+        self._futures[future] = number
+        future.add_done_callback(self._signals.put)
 
-    def _follow(self, pool: WorkerPool) -> None:
-        """Take in what the workers say until all trainings are over; end them where it is told to stop."""
-        left = len(self._futures)
-        while left:
-            if self._stop.is_set():
-                pool.close()
-            try:
-                signal = self._signals.get(timeout=_WAKE_S)
-            except queue.Empty:
-                self._write_points(pool)
-                continue
-            if isinstance(signal, int):
-                self._live.started(signal)
-            elif isinstance(signal, tuple):
-                self._gather(*signal)
-                if time.monotonic() - self._written_s > _GATHER_S:
-                    self._write_points(pool)
-            else:
-                self._write_points(pool)
-                left -= 1
-                self._ended(self._futures[signal], signal)
+    def post(self, call: Callable[[], None]) -> None:
+        """Have something called in the thread that takes the steps, in its turn. Thread-safe."""
+        self._signals.put(call)
+
+    def drop_waiting(self) -> None:
+        """Let those that wait for a worker go; they are still in hand. What runs comes to its end."""
+        for future in [future for future, number in self._futures.items() if number not in self._started]:
+            self._pool.cancel(future)
+
+    def step(self) -> None:
+        """Take in what the workers say next, if they say anything soon; end all trainings where it is told to stop."""
+        if self._stop.is_set():
+            self._pool.close()
+        try:
+            signal = self._signals.get(timeout=_WAKE_S)
+        except queue.Empty:
+            self._write_points()
+            return
+        if isinstance(signal, int):
+            self._started.add(signal)
+            self._live.started(signal)
+        elif isinstance(signal, tuple):
+            self._gather(*signal)
+            if time.monotonic() - self._written_s > _GATHER_S:
+                self._write_points()
+        elif isinstance(signal, Future):
+            self._write_points()
+            number = self._futures.pop(signal)
+            self._started.discard(number)
+            self._ended(number, signal)
+        else:
+            signal()
 
     def _gather(self, number: int, point: CurvePoint) -> None:
         """Take a point in, and remember to write it."""
@@ -125,7 +148,7 @@ class Trainings:
         if self._reported[number] <= _MOST_POINTS:
             self._fresh.setdefault(number, []).append(point)
 
-    def _write_points(self, pool: WorkerPool) -> None:
+    def _write_points(self) -> None:
         """Write the points that have come, and end the trainings that have become hopeless by them."""
         fresh, self._fresh = self._fresh, {}
         self._written_s = time.monotonic()
@@ -134,16 +157,16 @@ class Trainings:
                 self._study.report_points(number, points)
             except IllegalMoveError:  # it is not ours any more; its end says so
                 continue
-            self._judge(number, pool)
+            self._judge(number)
 
-    def _judge(self, number: int, pool: WorkerPool) -> None:
+    def _judge(self, number: int) -> None:
         settings, trial = self._study.settings.stopping, self._live.by_number.get(number)
         if settings is None or trial is None or trial.origin == BASELINE or number in self._verdicts:
             return
         verdict = hopeless(self._study.objectives, settings, trial, self._study.curves(), self._study.trials())
         if verdict is not None:
             self._verdicts[number] = verdict
-            pool.cancel(next(future for future, owner in self._futures.items() if owner == number))
+            self._pool.cancel(next(future for future, owner in self._futures.items() if owner == number))
 
     def _ended(self, number: int, future: Future[EvaluationResult]) -> None:
         try:
