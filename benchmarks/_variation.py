@@ -72,6 +72,11 @@ def write_networks(folder: Path, sizes: tuple[tuple[int, int, int], ...] = NETWO
     return files
 
 
+def key(options: argparse.Namespace) -> str:
+    """Return what a run is called among the results: each load and each seed is a run of its own."""
+    return f"variation, {options.hogs} programs, seed {options.seed}"
+
+
 def run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Run the campaigns that are missing, alternating the methods, and return what they show."""
     found: dict[str, Any] = {"campaigns": options.campaigns, "busy_s": BUSY_S, "idle_s": IDLE_S, "hogs": options.hogs}
@@ -79,14 +84,16 @@ def run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     found["networks"] = [file.name for file in files]
     protocol = MeasurementProtocol(samples=options.samples)
     found["samples"] = protocol.samples
-    folder = _folder_of(folder, protocol, options.hogs)
+    found["seed"] = options.seed
+    folder = _folder_of(folder, protocol, options.hogs, options.seed)
     for name, hogs in (("contended", options.hogs), ("without load", 0)):
         rows: dict[str, list[dict[str, Any]]] = {method: [] for method in METHODS}
         for number in range(options.campaigns):
             order = METHODS if number % 2 == 0 else METHODS[::-1]
-            with load(hogs if _missing(folder, name, number) else 0, number):
+            seeded = dataclasses.replace(protocol, seed=100 * options.seed + number)
+            with load(hogs if _missing(folder, name, number) else 0, seeded.seed):
                 for method in order:
-                    rows[method].append(_campaign(folder, name, number, method, files, protocol))
+                    rows[method].append(_campaign(folder, name, number, method, files, seeded))
             print(f"{name}: campaign {number + 1} of {options.campaigns}", flush=True)
         found[name] = analyse(rows)
     return found
@@ -96,9 +103,9 @@ def _path(folder: Path, name: str, number: int, method: str) -> Path:
     return folder / f"{name.replace(' ', '-')}-{number:02d}-{method}.npz"
 
 
-def _folder_of(folder: Path, protocol: MeasurementProtocol, hogs: int) -> Path:
+def _folder_of(folder: Path, protocol: MeasurementProtocol, hogs: int, seed: int) -> Path:
     """Return the folder of campaigns by these settings and these estimators: others do not belong to the same run."""
-    made = folder / f"{protocol.hash[:8]}-{ESTIMATOR_VERSION}-{hogs}"
+    made = folder / f"{protocol.hash[:8]}-{ESTIMATOR_VERSION}-{hogs}-{seed}"
     made.mkdir(exist_ok=True)
     return made
 
@@ -114,7 +121,7 @@ def _campaign(
     path = _path(folder, name, number, method)
     if not path.exists():
         if method == "ours":
-            kept = ours(files, DeviceProfile("host"), dataclasses.replace(protocol, seed=number))
+            kept = ours(files, DeviceProfile("host"), protocol)
         else:
             kept = plain(files, _inferences(folder, name, number))
         partial = path.with_suffix(".partial.npz")
@@ -240,7 +247,7 @@ def run_to_run(figures: Any, errors: Any) -> float:
 def markdown(found: dict[str, Any]) -> str:
     """Return the results as a section."""
     lines = [
-        "## Variation from campaign to campaign",
+        f"## Variation from campaign to campaign: a load of {found['hogs']} programs, seed {found['seed']}",
         "",
         (
             f"{found['campaigns']} campaigns of each method, {len(found['networks'])} networks, at least "

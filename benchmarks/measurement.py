@@ -4,7 +4,8 @@
 
 - `variation`: p99 and the ratios of p99 between networks, campaign by campaign: our protocol, and a plain loop over
   each network in turn with the same total number of inferences (what `onnxruntime_perf_test` does), alternated in one
-  run. Once beside a documented load (two programs that are busy and idle in turn) and once without.
+  run. Once beside a documented load (two programs that are busy and idle in turn) and once without. With another
+  `--hogs` or `--seed` it is a section of its own.
 - `targets`: the same networks of the digits space on each target of this machine, in two independent campaigns: rank
   correlation between targets, and of each with itself.
 - `overhead`: which share of a campaign's time is spent outside of warm-up, reference and sample loops.
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=REPOSITORY / "benchmarks" / "results")
     parser.add_argument("--campaigns", type=int, default=10, help="variation: of each method, with and without load")
     parser.add_argument("--hogs", type=int, default=2, help="variation: how many programs are the load")
+    parser.add_argument("--seed", type=int, default=0, help="variation: of the load, and of the order of blocks")
     parser.add_argument("--count", type=int, default=60, help="targets: how many networks")
     parser.add_argument("--samples", type=int, default=2000, help="of each network, at least")
     parser.add_argument("--space", default="digits", help="targets: whose networks")
@@ -50,12 +52,16 @@ def main() -> None:
     for name in options.only or PARTS:
         folder = options.folder / name
         folder.mkdir(parents=True, exist_ok=True)
-        results[name] = {"machine": machine(), **PARTS[name].run(folder, options)}
+        key = _variation.key(options) if name == "variation" else name
+        results[key] = {"machine": machine(), **PARTS[name].run(folder, options)}
         path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    text = "\n".join(PARTS[name].markdown(results[name]) for name in PARTS if name in results)
+    text = "\n".join(
+        part.markdown(results[key]) for name, part in PARTS.items() for key in results if key.startswith(name)
+    )
     (options.out / "measurement.md").write_text(f"# Measurements\n\n{text}", encoding="utf-8")
-    if "variation" in results:
-        _variation.plot(results["variation"], options.out / "measurement.png")
+    first = next((key for key in results if key.startswith("variation")), None)
+    if first is not None:
+        _variation.plot(results[first], options.out / "measurement.png")
     print(json.dumps(results) if options.json else text)
 
 
