@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hwnas.cli import _output
+from hwnas.cli._compare import compare
 from hwnas.cli._options import Json, settings
 from hwnas.errors import HwnasError, StoppedError
 
@@ -181,6 +182,9 @@ def diagnose(context: typer.Context, name: Name, json: Json = False) -> None:
         _output.note(f"wrote {path}")
 
 
+app.command()(compare)
+
+
 @contextmanager
 def _watched(
     context: typer.Context, name: str, objectives: Sequence[Objective], *, fresh: bool = False
@@ -216,16 +220,28 @@ def _finish(context: typer.Context, result: StudyResult, *, stopped: bool, json:
 
 
 def show_front(summary: StudySummary) -> None:
-    """Write the front as a table to stdout."""
+    """Write the front of each device as a table to stdout, and how it compares with the baseline."""
     from hwnas.cli._board import latency_rows
+    from hwnas.cli._relative import show_beaten, show_tradeoffs
     from hwnas.report import ALIKE, GUESS, front_table
 
-    if not summary.front:
-        _output.note(f"{summary.name} has no front yet: no trial within its limits is complete")
+    own = summary.by_device()
+    for device, part in own.items():
+        on = f" on {device}" if len(own) > 1 else ""
+        if not part.front:
+            _output.note(f"{summary.name} has no front{on} yet: no trial within its limits is complete")
+            continue
+        if on:
+            _output.show(f"the front{on}")
+        columns, rows = front_table(part, relative=True)
+        _output.show(_output.table(columns, rows))
+        if on:
+            _output.show("")
+    if not summary.winners:
         return
-    columns, rows = front_table(summary)
-    _output.show(_output.table(columns, rows))
-    if any(summary.predicted(trial) or trial.foretold for trial in summary.front_trials):
+    show_tradeoffs(summary)
+    show_beaten(summary)
+    if any(summary.predicted(trial) or trial.foretold for trial in summary.winners):
         _output.note(f"{GUESS} is predicted, not measured")
     for name, noise in summary.noises.items():
         _output.note(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.axes._secondary_axes import SecondaryAxis
 
     from hwnas.report._summary import StudySummary
     from hwnas.search import Objective
@@ -39,7 +40,7 @@ def limits(axis: Axes, which: Which, objective: Objective, summary: StudySummary
         return
     (axis.set_xlim if which == "x" else axis.set_ylim)(*ends)
     if objective.log:
-        _label_log(axis, which, *ends)
+        label_log(axis, which, *ends)
 
 
 def axis_ends(objective: Objective, summary: StudySummary) -> tuple[float, float] | None:
@@ -61,6 +62,20 @@ def axis_ends(objective: Objective, summary: StudySummary) -> tuple[float, float
     pad = _PAD * (high - low) or 0.05 * abs(high) or 0.05
     first, last = sorted((objective.unscore(low - pad), objective.unscore(high + pad)))
     return first, last
+
+
+def relative_axis(axis: Axes, which: Which, objective: Objective, base: float) -> None:
+    """Add an axis on the other side that says how many times the baseline's figure a value is."""
+    there, back = (lambda value: value / base), (lambda times: times * base)
+    pair = there, back
+    beside = (
+        axis.secondary_xaxis("top", functions=pair) if which == "x" else axis.secondary_yaxis("right", functions=pair)
+    )
+    low, high = sorted(axis.get_xlim() if which == "x" else axis.get_ylim())
+    if objective.log:
+        label_log(beside, which, low / base, high / base)
+    beside.tick_params(labelsize=8, colors="#666666")
+    (beside.set_xlabel if which == "x" else beside.set_ylabel)("relative to the baseline", fontsize=8, color="#666666")
 
 
 def mark_beyond(axis: Axes, points: Sequence[tuple[float, float]]) -> None:
@@ -88,6 +103,8 @@ def _needed(objective: Objective, summary: StudySummary) -> list[float]:
             found.append(trial.again[objective.name].value)
         if objective.name in trial.foretold:
             found.append(trial.foretold[objective.name].value)
+    if summary.baseline is not None:
+        found.append(summary.baseline.values[objective.name].value)
     if summary.reference is not None and objective.name in summary.reference:
         found.append(summary.reference[objective.name])
     if objective.limit is not None:
@@ -95,7 +112,8 @@ def _needed(objective: Objective, summary: StudySummary) -> list[float]:
     return [value for value in found if math.isfinite(value) and objective.admits(value)]
 
 
-def _label_log(axis: Axes, which: Which, low: float, high: float) -> None:
+def label_log(axis: Axes | SecondaryAxis, which: Which, low: float, high: float) -> None:
+    """Label a logarithmic axis between two values with plain numbers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     ticks = axis.xaxis if which == "x" else axis.yaxis

@@ -211,7 +211,7 @@ def _draw_relevance(axis: Axes, outcome: OutcomeDiagnosis) -> None:
 
 def _draw_hypervolume(axis: Axes, summary: StudySummary) -> None:
     count = len(summary.hypervolume)
-    started = sum(trial.origin == "sobol" for trial in summary.complete)
+    started = summary.started
     if 0 < started < count:
         axis.axvspan(0, started, color=_FAINT, alpha=0.18, linewidth=0, label="sobol start")
         axis.legend(loc="lower right", fontsize=8)

@@ -15,10 +15,16 @@ added within one.
    entry's `trainings` has by name what each gave, the first one first, and `against_next` and `against_baseline` by
    objective the difference from the next entry and from the baseline: `value` (in the figure's unit, a ratio where
    `relative`), `low` and `high` (95 %), `significant` (null where it is not known); null where there is no such trial.
-   A value has `value`, `sigma` (its standard error, same unit, or null), `interval_95` (low and high, an end that the
-   samples cannot bound is null; or null), `provenance` (measured, predicted, computed, reported, averaged), `trace`,
-   the row of its raw samples in the workspace's store, or null, and the measurement's `verdict` (ok, charging, noisy,
-   drifting, preempted, throttled), or null.
+   `fronts`, by device (by no name where there is none): its `objectives` by name, `reference`, `hypervolume` and
+   `front`, as above; with one device they are the same. `tradeoffs`: for each figure of two devices, the rank
+   correlation, and what the members of the one's front cost on the other, over what that one's own offers at no loss in
+   the first objective. `baseline`: null, or its entry as a member's; an entry's `relative` has by objective its figure
+   over the baseline's, null where there is none. `beaten`: null, or by device which trials beat the baseline, which of
+   them `surely`, and the best figures at no loss in the first objective (`gains`). A value has `value`, `sigma` (its
+   standard error, same unit, or null), `interval_95` (low and high, an end that the samples cannot bound is null; or
+   null), `provenance` (measured, predicted, computed, reported, averaged), `trace`, the row of its raw samples in the
+   workspace's store, or null, and the measurement's `verdict` (ok, charging, noisy, drifting, preempted, throttled), or
+   null.
 """
 
 from __future__ import annotations
@@ -31,6 +37,8 @@ from typing import TYPE_CHECKING, Any
 import hwnas
 from hwnas._files import replaced
 from hwnas.errors import HwnasError
+from hwnas.report._relative import ratio
+from hwnas.report._tradeoff import tradeoffs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,22 +60,38 @@ def front_data(summary: StudySummary) -> dict[str, Any]:
         "hwnas": hwnas.__version__,
         "study": {"name": summary.name, "planned": summary.planned, "trials": summary.counts()},
         "objectives": [objective.to_json() for objective in summary.objectives],
-        "reference": None if summary.reference is None else dict(summary.reference),
-        "hypervolume": {
-            "now": summary.hypervolume[-1] if summary.hypervolume else None,
-            "history": list(summary.hypervolume),
-        },
+        **_volume(summary),
         "devices": {name: dict(device) for name, device in summary.devices.items()},
         "latency": {counts.device: counts.to_json() for counts in summary.latencies},
         "noise": {
             name: {"sigma": noise.sigma, "dof": noise.dof, "relative": noise.relative}
             for name, noise in summary.noises.items()
         },
-        "front": [
-            _member(summary, trial, following)
-            for trial, following in zip(summary.front_trials, [*summary.front_trials[1:], None], strict=False)
-        ],
+        "front": _members(summary),
+        "fronts": {device: _front(own) for device, own in summary.by_device().items()},
+        "tradeoffs": [tradeoff.to_json() for tradeoff in tradeoffs(summary)],
+        "baseline": None if summary.baseline is None else _member(summary, summary.baseline, None),
+        "beaten": None
+        if summary.baseline is None
+        else {device: found.to_json() for device, found in summary.beaten().items()},
     }
+
+
+def _volume(summary: StudySummary) -> dict[str, Any]:
+    history = summary.hypervolume
+    return {
+        "reference": None if summary.reference is None else dict(summary.reference),
+        "hypervolume": {"now": history[-1] if history else None, "history": list(history)},
+    }
+
+
+def _front(own: StudySummary) -> dict[str, Any]:
+    return {"objectives": [objective.name for objective in own.objectives], **_volume(own), "front": _members(own)}
+
+
+def _members(own: StudySummary) -> list[dict[str, Any]]:
+    members = own.front_trials
+    return [_member(own, trial, following) for trial, following in zip(members, [*members[1:], None], strict=False)]
 
 
 def write_front_json(summary: StudySummary, path: Path) -> Path:
@@ -86,7 +110,7 @@ def write_front_json(summary: StudySummary, path: Path) -> Path:
 
 
 def _member(summary: StudySummary, trial: Trial, following: Trial | None) -> dict[str, Any]:
-    architecture = trial.architecture
+    architecture, baseline = trial.architecture, summary.baseline
     return {
         "trial": trial.number,
         "architecture": {
@@ -101,7 +125,8 @@ def _member(summary: StudySummary, trial: Trial, following: Trial | None) -> dic
         "foretold": _values(summary, trial.foretold),
         "trainings": _trainings(summary, trial),
         "against_next": _against(summary, trial, following),
-        "against_baseline": _against(summary, trial, summary.baseline),
+        "against_baseline": _against(summary, trial, baseline),
+        "relative": None if baseline is None else {o.name: ratio(o, trial, baseline) for o in summary.objectives},
     }
 
 

@@ -6,10 +6,11 @@ what matters differs in shape too.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, Literal
 
 from hwnas.errors import HwnasError
-from hwnas.report._axes import limits, mark_beyond, scale
+from hwnas.report._axes import limits, mark_beyond, relative_axis, scale
 from hwnas.report._label import number, objective_label
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from hwnas.report._summary import StudySummary
     from hwnas.search import Objective, Trial
 
-_START, _CHOSEN, _FRONT, _LIMIT = "#999999", "#0072B2", "#D55E00", "#CC79A7"
+_START, _CHOSEN, _FRONT, _LIMIT, _BASELINE = "#999999", "#0072B2", "#D55E00", "#CC79A7", "#009E73"
 _INK = "#333333"
 _INTERVAL = "95 % interval"
 #: Panels at most; further objectives are in `front.json`.
@@ -33,7 +34,9 @@ def write_front_png(summary: StudySummary, path: Path) -> Path:
     """Draw the study to a PNG file and return its path.
 
     One panel for the first objective against each other one (against the number of the trial where there is one alone),
-    and one for the hypervolume.
+    and one for the hypervolume. With several devices each has its panels, and each figure of two of them has one that
+    shows it on the one against that on the other. Where the study has a baseline, the axes at the top and on the right
+    say how many times its figures a value is, so that it stands at (1, 1).
 
     Raises:
         HwnasError: the file cannot be written.
@@ -51,6 +54,10 @@ def front_figure(summary: StudySummary) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    if len(summary.by_device()) > 1:
+        from hwnas.report._device_plot import device_figure
+
+        return device_figure(summary)
     first, *others = summary.optimised
     others = others[:_MOST]
     panels = max(1, len(others))
@@ -59,26 +66,27 @@ def front_figure(summary: StudySummary) -> Figure:
     axes = figure.subplots(1, panels + 1, width_ratios=[6.8] * panels + [4.6])
     if others:
         for axis, other in zip(axes, others, strict=False):
-            _draw_pair(axis, summary, other, first)
+            draw_pair(axis, summary, other, first)
     else:
         _draw_single(axes[0], summary, first)
-    _draw_history(axes[-1], summary)
+    draw_history(axes[-1], summary)
     if summary.complete:
         axes[0].legend(loc="best", fontsize=8, framealpha=0.9)
     else:
         axes[0].annotate("no trial is complete yet", (0.5, 0.5), xycoords="axes fraction", ha="center", color="#666666")
-    figure.suptitle(_title(summary), x=0.01, ha="left", fontsize=12)
+    figure.suptitle(figure_title(summary, f"{len(summary.front)} on the front"), x=0.01, ha="left", fontsize=12)
     return figure
 
 
-def _title(summary: StudySummary) -> str:
+def figure_title(summary: StudySummary, fronts: str) -> str:
+    """Return the title of the figure, which says how many trials are on which front."""
     counts = summary.counts()
-    title = f"{summary.name}: {counts['complete']} of {summary.planned} trials, {len(summary.front)} on the front"
+    title = f"{summary.name}: {counts['complete']} of {summary.planned} trials, {fronts}"
     lost = [f", {counts[state]} {state}" for state in ("failed", "abandoned") if counts[state]]
     return title + "".join(lost)
 
 
-def _draw_pair(axis: Axes, summary: StudySummary, across: Objective, up: Objective) -> None:
+def draw_pair(axis: Axes, summary: StudySummary, across: Objective, up: Objective) -> None:
     """Draw one objective against another, with the front."""
     trials = summary.complete
     scale(axis, "x", across)
@@ -96,10 +104,25 @@ def _draw_pair(axis: Axes, summary: StudySummary, across: Objective, up: Objecti
             sign = "≥" if objective.direction == "maximize" else "≤"
             text = f"limit: {objective.name} {sign} {number(objective.limit)}"
             draw(objective.limit, color=_LIMIT, linestyle="--", linewidth=1.5, label=text, zorder=1)
+    _draw_baseline(axis, summary, across, up)
     mark_beyond(axis, [_point(trial, across, up) for trial in trials])
-    axis.set_xlabel(_axis_label(across, "←", "→"))
-    axis.set_ylabel(_axis_label(up, "↓", "↑"))
-    _tidy(axis)
+    axis.set_xlabel(axis_label(across, "←", "→"))
+    axis.set_ylabel(axis_label(up, "↓", "↑"))
+    tidy(axis)
+
+
+def _draw_baseline(axis: Axes, summary: StudySummary, across: Objective, up: Objective) -> None:
+    """Draw the baseline, and axes on which it stands at 1."""
+    baseline = summary.baseline
+    if baseline is None:
+        return
+    point = _point(baseline, across, up)
+    star: dict[str, Any] = {"markersize": 15, "markeredgecolor": "white", "zorder": 6, "linestyle": "none"}
+    axis.plot(*point, "*", color=_BASELINE, label="baseline, at (1, 1)" if min(point) > 0 else "baseline", **star)
+    if point[0] > 0:
+        relative_axis(axis, "x", across, point[0])
+    if point[1] > 0:
+        relative_axis(axis, "y", up, point[1])
 
 
 def _draw_single(axis: Axes, summary: StudySummary, objective: Objective) -> None:
@@ -123,12 +146,13 @@ def _draw_single(axis: Axes, summary: StudySummary, objective: Objective) -> Non
             heights.append(best)
     axis.step(places, heights, where="post", color=_FRONT, linewidth=2, label="best so far")
     axis.set_xlabel("completed trials")
-    axis.set_ylabel(_axis_label(objective, "↓", "↑"))
-    _tidy(axis)
+    axis.set_ylabel(axis_label(objective, "↓", "↑"))
+    tidy(axis)
 
 
 def _groups(summary: StudySummary, trials: Sequence[Trial]) -> list[tuple[list[Trial], dict[str, Any]]]:
     """Return the trials by how they are drawn: what filled the space, what the strategy chose, what broke a limit."""
+    trials = [trial for trial in trials if trial is not summary.baseline]
     good = [trial for trial in trials if summary.feasible(trial)]
     start = [trial for trial in good if trial.origin == "sobol"]
     chosen = [trial for trial in good if trial.origin != "sobol"]
@@ -167,7 +191,7 @@ def _draw_front(axis: Axes, summary: StudySummary, across: Objective, up: Object
         return
     counting = [_point(trial, across, up) for trial in members if trial in summary.beyond_reference()]
     if len(summary.optimised) == 2 and summary.reference is not None and counting:
-        _draw_step(axis, counting, (summary.reference[across.name], summary.reference[up.name]), across.sign)
+        draw_step(axis, counting, (summary.reference[across.name], summary.reference[up.name]), across.sign)
     for trial in members:
         _draw_bars(axis, summary, across, up, trial)
     style: dict[str, Any] = {"marker": "D", "linestyle": "none", "markersize": 7, "zorder": 4}
@@ -178,7 +202,9 @@ def _draw_front(axis: Axes, summary: StudySummary, across: Objective, up: Object
         if points:
             axis.plot(*zip(*points, strict=True), **look, **style, label=name)
     _draw_foretold(axis, members, across, up)
-    again = [(trial.again[across.name].value, trial.values[up.name].value) for trial in members if trial.again]
+    again = [
+        (trial.again[across.name].value, trial.values[up.name].value) for trial in members if across.name in trial.again
+    ]
     if again:
         twice: dict[str, Any] = {**style, "marker": "+", "markersize": 9, "markeredgewidth": 1.6}
         axis.plot(*zip(*again, strict=True), color=_FRONT, label="front, measured again", **twice)
@@ -197,8 +223,12 @@ def _draw_foretold(axis: Axes, members: Sequence[Trial], across: Objective, up: 
         label = None
 
 
-def _draw_step(
-    axis: Axes, points: Sequence[tuple[float, float]], reference: tuple[float, float], sign_across: float
+def draw_step(
+    axis: Axes,
+    points: Sequence[tuple[float, float]],
+    reference: tuple[float, float],
+    sign_across: float,
+    colour: str = _FRONT,
 ) -> None:
     """Draw the edge of what the front dominates, and shade its area up to the reference point.
 
@@ -211,8 +241,8 @@ def _draw_step(
         xs, ys = [*xs, reference[0]], [*ys, ys[-1]]
     else:
         xs, ys = [reference[0], *xs], [ys[0], *ys]
-    axis.step(xs, ys, where=where, color=_FRONT, linewidth=1.8, zorder=3)
-    axis.fill_between(xs, ys, reference[1], step=where, color=_FRONT, alpha=0.07, linewidth=0, zorder=0)
+    axis.step(xs, ys, where=where, color=colour, linewidth=1.8, zorder=3)
+    axis.fill_between(xs, ys, reference[1], step=where, color=colour, alpha=0.07, linewidth=0, zorder=0)
 
 
 def _draw_bars(axis: Axes, summary: StudySummary, across: Objective, up: Objective, trial: Trial) -> None:
@@ -232,23 +262,27 @@ def _has_label(axis: Axes, label: str) -> bool:
     return label in axis.get_legend_handles_labels()[1]
 
 
-def _draw_history(axis: Axes, summary: StudySummary) -> None:
-    """Draw the hypervolume over the completed trials, the space-filling start shaded."""
-    started = sum(trial.origin == "sobol" for trial in summary.complete)
-    count = len(summary.hypervolume)
+def draw_history(axis: Axes, summary: StudySummary) -> None:
+    """Draw the hypervolume over the completed trials, one line a device, the space-filling start shaded."""
+    started, count = summary.started, len(summary.hypervolume)
     if 0 < started < count:
         axis.axvspan(0, started, color=_START, alpha=0.18, linewidth=0, label="sobol start")
+    own = summary.by_device()
+    for (device, part), colour in zip(own.items(), itertools.cycle((_CHOSEN, _FRONT, _BASELINE, _LIMIT))):
+        style: dict[str, Any] = {"color": colour, "linewidth": 2, "label": device if len(own) > 1 else None}
+        axis.step(range(count + 1), (0.0, *part.hypervolume), where="post", **style)
+    if axis.get_legend_handles_labels()[1]:
         axis.legend(loc="lower right", fontsize=8, framealpha=0.9)
-    axis.step(range(count + 1), (0.0, *summary.hypervolume), where="post", color=_CHOSEN, linewidth=2)
     axis.set_xlim(0, max(count, 1))
     axis.set_ylim(bottom=0)
     axis.set_xlabel("completed trials")
-    logs = [objective.name for objective in summary.optimised if objective.log]
+    logs = dict.fromkeys(objective.metric for objective in summary.optimised if objective.log)
     axis.set_ylabel("hypervolume" + (f" ({', '.join(logs)} as a logarithm)" if logs else ""))
-    _tidy(axis)
+    tidy(axis)
 
 
-def _axis_label(objective: Objective, less: str, more: str) -> str:
+def axis_label(objective: Objective, less: str, more: str) -> str:
+    """Return the words for an axis: the objective, and which way is better."""
     better = f"{less} less is better" if objective.direction == "minimize" else f"more is better {more}"
     return f"{objective_label(objective)}   {better}"
 
@@ -257,7 +291,8 @@ def _point(trial: Trial, across: Objective, up: Objective) -> tuple[float, float
     return trial.values[across.name].value, trial.values[up.name].value
 
 
-def _tidy(axis: Axes) -> None:
+def tidy(axis: Axes) -> None:
+    """Draw a grid behind the data, and no frame."""
     axis.grid(visible=True, which="major", color="#DDDDDD", linewidth=0.6)
     axis.set_axisbelow(True)
     for side in ("top", "right"):

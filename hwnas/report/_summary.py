@@ -8,12 +8,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hwnas.measurement import MeasurementStore
-from hwnas.search import BASELINE, Provenance, TrialState, difference, latency_counts, t_quantile
+from hwnas.report._relative import beaten
+from hwnas.search import BASELINE, Provenance, TrialState, difference, latency_counts, t_quantile, targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from hwnas.measurement import LatencyTrace, Measurement
+    from hwnas.report._relative import Beaten
     from hwnas.search import Difference, LatencyCounts, Noise, Objective, Study, Trial, Value
 
 _Z95 = 1.959964
@@ -38,6 +40,8 @@ class StudySummary:
         devices: by name, what the front's figures were measured on; JSON data.
         noises: by objective name, how much it varies between trainings, where that is known.
         told: by number, the trials that were trained several times, as they were told.
+        fronts: by device the numbers of the trials of its front, where several devices are targets.
+        references, hypervolumes: by device, as `reference` and `hypervolume`.
     """
 
     name: str
@@ -53,10 +57,14 @@ class StudySummary:
     devices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     noises: Mapping[str, Noise] = field(default_factory=dict)
     told: Mapping[int, Trial] = field(default_factory=dict)
+    fronts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    references: Mapping[str, Mapping[str, float] | None] = field(default_factory=dict)
+    hypervolumes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make the mappings read-only."""
-        for name in ("intervals", "verdicts", "devices", "noises", "told"):
+        names = ("intervals", "verdicts", "devices", "noises", "told", "fronts", "references", "hypervolumes")
+        for name in names:
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     @property
@@ -75,6 +83,46 @@ class StudySummary:
         """The trials of the front, best in the first objective first."""
         by_number = {trial.number: trial for trial in self.trials}
         return tuple(by_number[number] for number in self.front)
+
+    @property
+    def winners(self) -> tuple[Trial, ...]:
+        """The members of all fronts, each once, in the order of their numbers."""
+        numbers = {*self.front, *(number for front in self.fronts.values() for number in front)}
+        return tuple(trial for trial in self.trials if trial.number in numbers)
+
+    def by_device(self) -> dict[str, StudySummary]:
+        """Return by device the study as that device's front sees it; one entry, the whole, with one device or none."""
+        own = targets(self.objectives)
+        if len(own) == 1 or not self.fronts:
+            return dict.fromkeys(own if len(own) == 1 else [""], self)
+        return {
+            device: replace(
+                self,
+                objectives=objectives,
+                front=self.fronts[device],
+                reference=self.references[device],
+                hypervolume=self.hypervolumes[device],
+                fronts={},
+                references={},
+                hypervolumes={},
+            )
+            for device, objectives in own.items()
+        }
+
+    @property
+    def started(self) -> int:
+        """How many complete trials belong to the start: the baseline, and those that fill the space."""
+        return sum(trial.origin == "sobol" or trial is self.baseline for trial in self.complete)
+
+    def beaten(self) -> dict[str, Beaten]:
+        """Return by device which trials beat the baseline in that device's objectives; empty without a baseline."""
+        baseline = self.baseline
+        if baseline is None:
+            return {}
+        return {
+            device: beaten(own.objectives, self.complete, baseline, self.difference)
+            for device, own in self.by_device().items()
+        }
 
     def counts(self) -> dict[str, int]:
         """Return how many trials are in each state."""
@@ -157,7 +205,12 @@ def summarise(study: Study) -> StudySummary:
     noises = {objective.name: study.noise(objective.name) for objective in study.objectives}
     trials = tuple(_estimated(trial, noises) for trial in told)
     members = study.pareto_front()
-    measured = _measured(study, members)
+    fronts, volumes = study.fronts(), study.hypervolume_histories()
+    baseline = study.baseline()
+    evidence = {trial.number: trial for trial in (*members, *(t for front in fronts.values() for t in front))}
+    if baseline is not None:
+        evidence[baseline.number] = baseline
+    measured = _measured(study, list(evidence.values()))
     devices = {measurement.device: measurement.id for measurement in measured if measurement.id is not None}
     return StudySummary(
         name=study.name,
@@ -173,6 +226,9 @@ def summarise(study: Study) -> StudySummary:
         devices={device: _device(MeasurementStore(study.store).trace(row)) for device, row in devices.items()},
         noises={name: noise for name, noise in noises.items() if noise is not None},
         told={trial.number: trial for trial in told if trial.replicas},
+        fronts={device: tuple(trial.number for trial in front) for device, front in fronts.items()},
+        references=study.reference_points(),
+        hypervolumes={device: tuple(float(value) for value in history) for device, history in volumes.items()},
     )
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hwnas.report._label import ALIKE, GUESS, interval_text, number
+from hwnas.report._relative import ratio
 from hwnas.report._summary import is_guess
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hwnas.report._summary import StudySummary
     from hwnas.search import Objective, Trial
 
 
-def front_table(summary: StudySummary) -> tuple[list[str], list[list[str]]]:
+def front_table(summary: StudySummary, *, relative: bool = False) -> tuple[list[str], list[list[str]]]:
     """Return the columns' names and the rows of the front; a name that ends in `>` is of numbers.
 
     Figures bear the names of the study file, with the units in them; intervals are those of 95 %. What was measured
@@ -21,14 +24,23 @@ def front_table(summary: StudySummary) -> tuple[list[str], list[list[str]]]:
 
     Where trainings were repeated, what they report is the mean, `±` its standard error and `n` the number of trainings,
     and a figure ends in `≈` where it does not differ significantly from that of the next row.
+
+    Args:
+        summary: the study, or as the front of one of its devices sees it.
+        relative: whether the figures are shown relative to the baseline's too, where there is one, and the baseline
+            below the front.
     """
-    members = summary.front_trials
+    baseline = summary.baseline if relative else None
+    members = list(summary.front_trials)
+    if baseline is not None and baseline not in members:
+        members.append(baseline)
     again = {name for trial in members for name in trial.again}
     foretold = {name for trial in members for name in trial.foretold}
     doubted = any(_verdict(summary, trial) != "ok" for trial in members)
     columns = ["trial>"]
     for objective in summary.objectives:
         columns.append(f"{objective.name}>")
+        columns += ["/ baseline>"] if baseline is not None else []
         if objective.name in summary.noises:
             columns += ["±>", "n>"]
         elif _has_interval(summary, objective):
@@ -39,10 +51,11 @@ def front_table(summary: StudySummary) -> tuple[list[str], list[list[str]]]:
             columns.append("predicted>")
     columns += ["verdict"] if doubted else []
     columns.append("architecture" + (", where they differ" if len(members) > 1 else ""))
-    varying = _varying(summary)
+    varying = _varying(summary, members)
     rows = []
-    for trial, following in zip(members, [*members[1:], None], strict=False):
-        row = _figures(summary, trial, again, foretold, following)
+    nexts = [*summary.front_trials[1:], None, None]
+    for trial, following in zip(members, nexts, strict=False):
+        row = _figures(summary, trial, following, baseline, again, foretold)
         row += [_verdict(summary, trial)] if doubted else []
         values = trial.architecture.values
         row.append(" ".join(f"{name}={_plain(values[name])}" for name in varying if name in values))
@@ -51,13 +64,21 @@ def front_table(summary: StudySummary) -> tuple[list[str], list[list[str]]]:
 
 
 def _figures(
-    summary: StudySummary, trial: Trial, again: set[str], foretold: set[str], following: Trial | None
+    summary: StudySummary,
+    trial: Trial,
+    following: Trial | None,
+    baseline: Trial | None,
+    again: set[str],
+    foretold: set[str],
 ) -> list[str]:
-    row = [str(trial.number)]
+    row = [f"baseline {trial.number}" if trial is baseline else str(trial.number)]
     for objective in summary.objectives:
         value = trial.values[objective.name]
         guess, alike = GUESS if is_guess(value) else "", _alike(summary, trial, following, objective)
         row.append(f"{guess}{number(value.value, even=True)}{alike}")
+        if baseline is not None:
+            relative = ratio(objective, trial, baseline)
+            row.append("–" if relative is None else f"{relative:.3f}")
         if objective.name in summary.noises:
             row += [number(value.sigma), str(summary.trainings(trial, objective.name))]
         elif _has_interval(summary, objective):
@@ -90,9 +111,8 @@ def _verdict(summary: StudySummary, trial: Trial) -> str:
     return ", ".join(dict.fromkeys(verdict for verdict in said if verdict != "ok")) or "ok"
 
 
-def _varying(summary: StudySummary) -> list[str]:
+def _varying(summary: StudySummary, members: Sequence[Trial]) -> list[str]:
     """Return the parameters in which the members differ, in the order of the space; all of them for one member."""
-    members = summary.front_trials
     names = [*summary.parameters, *(name for trial in members for name in trial.architecture.values)]
     names = list(dict.fromkeys(names))
     if len(members) < 2:

@@ -73,6 +73,7 @@ from hwnas.search._saas import SaasQnehviStrategy
 from hwnas.search._significance import Difference, compare_trials, difference, t_quantile
 from hwnas.search._strategy import Proposals, SobolStrategy, Strategy
 from hwnas.search._study import Study
+from hwnas.search._targets import hypervolume_histories, reference_points, targets
 from hwnas.search._tools import Measurer
 from hwnas.search._trainings import task_of
 from hwnas.search._trial import Provenance, Trial, TrialState, Value
@@ -134,12 +135,15 @@ __all__ = [
     "compare_trials",
     "diagnose",
     "difference",
+    "hypervolume_histories",
     "is_at_work",
     "latency_counts",
     "load_study_config",
     "optimize",
+    "reference_points",
     "resume_study",
     "run_study",
     "t_quantile",
+    "targets",
     "task_of",
 ]

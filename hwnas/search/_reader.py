@@ -132,6 +132,10 @@ class StudyReader:
         """
         return _front.hypervolume_history(self.objectives, self.trials(), reference)
 
+    def reference_points(self) -> dict[str, dict[str, float] | None]:
+        """Return by device the reference point of its front's hypervolume; see `fronts`."""
+        return _targets.reference_points(self.objectives, self.trials())
+
     def hypervolume_histories(self, reference: Mapping[str, float] | None = None) -> dict[str, Float[np.ndarray, " k"]]:
         """Return by device the hypervolume of its front after each complete trial; see `fronts`."""
         return _targets.hypervolume_histories(self.objectives, self.trials(), reference)

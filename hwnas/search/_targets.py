@@ -55,6 +55,11 @@ def winners(objectives: Sequence[Objective], trials: Sequence[Trial], *, joint: 
     return sorted(found.values(), key=lambda trial: (-first.score(trial.mean(first.name)), trial.number))
 
 
+def reference_points(objectives: Sequence[Objective], trials: Sequence[Trial]) -> dict[str, dict[str, float] | None]:
+    """Return by device the reference point of its hypervolume; see `hwnas.search._front.reference_values`."""
+    return {device: _front.reference_values(own, trials) for device, own in targets(objectives).items()}
+
+
 def hypervolume_histories(
     objectives: Sequence[Objective], trials: Sequence[Trial], reference: Mapping[str, float] | None = None
 ) -> dict[str, Float[np.ndarray, " k"]]:

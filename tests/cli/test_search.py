@@ -118,6 +118,47 @@ def test_a_finished_study_is_shown_and_not_done_again(hwnas, finished, finished_
     assert hwnas("search", "status", "toy", "--json").data == before
 
 
+def test_two_studies_are_compared(hwnas, study, workspace, tmp_path):
+    """The baseline has 0.9 at a cost of 10; Sobol points beat it nowhere, for cost decides the accuracy here."""
+    baseline = "\n[baseline.values]\nwidth = 10\n"
+    assert hwnas("search", "run", study(more=baseline)).code == 0
+    path = study(more=baseline, seed=1, strategy='"random"', start=1)
+    path.write_text(path.read_text().replace('name = "toy"', 'name = "other"'))
+    assert hwnas("search", "run", path).code == 0
+    said = hwnas("search", "compare", "toy", "other")
+    assert said.code == 0, said.err
+    head, _, *rows = said.out.splitlines()
+    assert head.split()[:2] == ["study", "strategy"]
+    assert [row.split()[:3] for row in rows] == [["toy", "sobol", "4"], ["other", "random", "4"]]
+    assert "the baseline is trial 0 of toy" in said.err
+    folder = workspace.searches / "toy"
+    assert (folder / "compare.png").read_bytes().startswith(b"\x89PNG")
+    data = json.loads((folder / "compare.json").read_text())
+    assert data["baseline"]["values"] == {"accuracy": 0.9, "cost": 10.0}
+    assert hwnas("search", "compare", "toy", "other", "--json").data["devices"] == data["devices"]
+    elsewhere = tmp_path / "figures" / "both.png"
+    assert hwnas("search", "compare", "toy", "other", "--output", elsewhere).code == 0
+    assert (elsewhere.exists(), elsewhere.with_suffix(".json").exists()) == (True, True)
+    front = hwnas("search", "front", "toy")
+    assert "configurations beat the baseline" in front.err
+    assert any(line.split()[:2] == ["baseline", "0"] for line in front.out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("toy",), "nothing to compare with"),
+        (("toy", "toy"), "named twice"),
+        (("toy", "tay"), "no study 'tay' (did you mean 'toy'?)"),
+        (("toy", "toy", "--output", "both.pdf"), "the picture is a PNG"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(hwnas, finished, arguments, said):
+    found = hwnas("search", "compare", *arguments)
+    assert (found.code, found.out) == (2, "")
+    assert said in found.err
+
+
 def test_a_finished_study_as_json(hwnas, finished):
     said = hwnas("search", "run", finished, "--json")
     assert said.data["format"] == "hwnas-front"

@@ -7,6 +7,7 @@ import pytest
 from hwnas.report import StudySummary
 from hwnas.search import Objective, Provenance, Trial, TrialState, Value
 from hwnas.search._front import hypervolume_history, pareto_front, reference_values
+from hwnas.search._targets import fronts, hypervolume_histories, reference_points
 from hwnas.space import Architecture
 
 BEGAN = datetime(2024, 1, 1, tzinfo=UTC)
@@ -34,17 +35,23 @@ def make_trial(number, values, *, origin="saas-qnehvi", state=TrialState.COMPLET
     )
 
 
-def make_summary(objectives, trials, **more):
+def make_summary(objectives, trials, name="toy", **more):
     """A summary of these trials, as `summarise` makes it of a study."""
     objectives, trials = tuple(objectives), tuple(trials)
     return StudySummary(
-        name="toy",
+        name=name,
         planned=len(trials),
         objectives=objectives,
         trials=trials,
         front=tuple(trial.number for trial in pareto_front(objectives, trials)),
         reference=reference_values(objectives, trials),
         hypervolume=tuple(float(value) for value in hypervolume_history(objectives, trials)),
+        fronts={device: tuple(t.number for t in front) for device, front in fronts(objectives, trials).items()},
+        references=reference_points(objectives, trials),
+        hypervolumes={
+            device: tuple(float(value) for value in history)
+            for device, history in hypervolume_histories(objectives, trials).items()
+        },
         **more,
     )
 
@@ -68,6 +75,28 @@ def summary():
             )
         )
     return make_summary((ACCURACY, P99), trials)
+
+
+PHONE = Objective("p99_ms@phone", "minimize", "device", "phone")
+WATCH = Objective("p99_ms@watch", "minimize", "device", "watch")
+
+
+@pytest.fixture
+def devices():
+    """Forty trials on two devices that order them differently; the first is the baseline, which some beat."""
+    rng = np.random.default_rng(7)
+    trials = []
+    for number in range(40):
+        size, shape = rng.uniform(size=2) if number else (0.5, 0.5)
+        values = {
+            "accuracy": 0.95 - 0.2 * np.exp(-4 * size) + 0.005 * rng.normal(),
+            "p99_ms@phone": np.exp(2 * size + 1.0 * shape + 0.05 * rng.normal()),
+            "p99_ms@watch": 10 * np.exp(2 * size - 1.0 * shape + 0.05 * rng.normal()),
+        }
+        origin = "baseline" if number == 0 else "sobol" if number < 16 else "saas-qnehvi"
+        sigmas = {name: 0.03 * value for name, value in values.items() if name != "accuracy"}
+        trials.append(make_trial(number, values, origin=origin, sigmas=sigmas))
+    return make_summary((ACCURACY, PHONE, WATCH), trials)
 
 
 @pytest.fixture

@@ -67,3 +67,27 @@ def test_predicted_figures_say_so_and_the_measurements_saved_are_counted(guessed
     count = sum(guessed.predicted(trial) for trial in guessed.trials)
     again = sum(bool(trial.again) for trial in guessed.trials)
     assert data["latency"]["host"] == {"measured": 64 - count, "predicted": count, "again": again, "saved": count}
+
+
+def test_each_device_has_its_front_and_there_is_what_beats_the_baseline(devices, tmp_path):
+    data = json.loads(write_front_json(devices, tmp_path / "front.json").read_text(encoding="utf-8"))
+    assert list(data["fronts"]) == ["phone", "watch"]
+    for device, found in data["fronts"].items():
+        assert found["objectives"] == ["accuracy", f"p99_ms@{device}"]
+        assert [member["trial"] for member in found["front"]] == list(devices.fronts[device])
+        assert found["hypervolume"]["now"] == devices.hypervolumes[device][-1]
+        assert found["reference"] == devices.references[device]
+        assert list(found["front"][0]["relative"]) == ["accuracy", f"p99_ms@{device}"]
+    assert [pair["objectives"] for pair in data["tradeoffs"]] == [["p99_ms@phone", "p99_ms@watch"]]
+    assert data["baseline"]["trial"] == 0
+    assert set(data["baseline"]["relative"].values()) == {1.0}
+    assert list(data["beaten"]) == ["phone", "watch"]
+    assert data["beaten"]["phone"]["better"] == list(devices.beaten()["phone"].better)
+
+
+def test_with_one_device_its_front_is_the_front(summary):
+    data = front_data(summary)
+    (own,) = data["fronts"].values()
+    assert list(data["fronts"]) == ["host"]
+    assert (own["front"], own["reference"]) == (data["front"], data["reference"])
+    assert (data["tradeoffs"], data["baseline"], data["beaten"]) == ([], None, None)

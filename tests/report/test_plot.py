@@ -178,3 +178,49 @@ def test_predicted_trials_are_hollow_and_measured_ones_filled(guessed):
     assert by_label["front"].get_markerfacecolor() != "none"
     before = by_label["front, as predicted before"]
     assert list(before.get_xdata()) == [guessed.front_trials[0].foretold["p99_ms"].value]
+
+
+# the baseline
+
+
+def with_baseline(*rows, objectives=(ACCURACY, P99)):
+    trials = [
+        make_trial(number, {"accuracy": accuracy, "p99_ms": p99_ms}, origin="sobol" if number else "baseline")
+        for number, (accuracy, p99_ms) in enumerate(rows)
+    ]
+    return make_summary(objectives, trials)
+
+
+def test_the_baseline_stands_at_one_on_axes_of_its_own():
+    summary = with_baseline((0.8, 2.0), (0.9, 3.0), (0.7, 1.0))
+    front = front_figure(summary).axes[0]
+    (star,) = [line for line in front.get_lines() if line.get_marker() == "*"]
+    assert (star.get_xdata()[0], star.get_ydata()[0]) == (2.0, 0.8)
+    assert star.get_label() == "baseline, at (1, 1)"
+    top, right = front.child_axes
+    assert "relative to the baseline" in top.get_xlabel()
+    assert "relative to the baseline" in right.get_ylabel()
+    front.figure.draw_without_rendering()
+    assert top.get_xlim() == pytest.approx([end / 2.0 for end in front.get_xlim()])
+    assert right.get_ylim() == pytest.approx([end / 0.8 for end in front.get_ylim()])
+    assert {"sobol (2)", "baseline, at (1, 1)"} <= set(labels(front))
+
+
+def test_a_baseline_far_off_is_within_the_axes():
+    front = front_figure(with_baseline((0.1, 90.0), (0.9, 3.0), (0.89, 2.9), (0.88, 2.8))).axes[0]
+    assert front.get_xlim()[1] > 90.0
+    assert front.get_ylim()[0] < 0.1
+
+
+def test_a_baseline_without_a_positive_figure_has_no_such_axis():
+    front = front_figure(with_baseline((0.0, 2.0), (0.9, 3.0))).axes[0]
+    assert len(front.child_axes) == 1
+    assert "baseline" in labels(front)
+
+
+def test_the_start_begins_with_the_baseline():
+    rows = [(0.8, 2.0), (0.9, 3.0), (0.7, 1.0)]
+    trials = [*with_baseline(*rows).trials, make_trial(3, {"accuracy": 0.9, "p99_ms": 1.0})]
+    history = front_figure(make_summary((ACCURACY, P99), trials)).axes[1]
+    (shade,) = history.patches
+    assert shade.get_width() == 3

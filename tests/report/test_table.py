@@ -71,3 +71,28 @@ def test_predicted_and_measured_figures_are_told_apart(guessed):
         assert row[before].startswith("~") == ("p99_ms" in trial.foretold)
     assert by_trial[guessed.front[0]][before] == f"~{guessed.front_trials[0].foretold['p99_ms'].value:#.4g}"
     assert any(guessed.predicted(trial) for trial in guessed.front_trials)
+
+
+def test_figures_relative_to_the_baseline_stand_beside_them_and_the_baseline_below():
+    rows = [(0.8, 2.0), (0.9, 3.0), (0.84, 1.0), (0.7, 5.0)]
+    trials = [
+        make_trial(number, {"accuracy": accuracy, "p99_ms": p99_ms}, origin="sobol" if number else "baseline")
+        for number, (accuracy, p99_ms) in enumerate(rows)
+    ]
+    summary = make_summary((ACCURACY, P99), trials)
+    columns, rows = front_table(summary, relative=True)
+    assert columns[:5] == ["trial>", "accuracy>", "/ baseline>", "p99_ms>", "/ baseline>"]
+    assert [(row[0], row[2], row[4]) for row in rows] == [
+        ("1", "1.125", "1.500"),
+        ("2", "1.050", "0.500"),
+        ("baseline 0", "1.000", "1.000"),
+    ]
+    assert "/ baseline>" not in front_table(summary)[0]
+    assert [row[0] for row in front_table(summary)[1]] == ["1", "2"]
+
+
+def test_a_baseline_on_the_front_has_its_own_place():
+    trials = [make_trial(n, {"accuracy": 0.9 - 0.1 * n, "p99_ms": 3.0 - n}, origin="baseline") for n in range(1)]
+    trials.append(make_trial(1, {"accuracy": 0.5, "p99_ms": 1.0}))
+    _, rows = front_table(make_summary((ACCURACY, P99), trials), relative=True)
+    assert [row[0] for row in rows] == ["baseline 0", "1"]
