@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwnas.cli._board import saved_text
 from hwnas.cli._output import duration, plural, table
-from hwnas.report import GUESS, doubtful_models, label, number, summarise
+from hwnas.report import GUESS, doubtful_models, failure_pattern, label, number, summarise
 from hwnas.search import is_at_work
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def status_data(study: Study, folder: Path) -> dict[str, Any]:
             for name, noise in summary.noises.items()
         },
         "trained_again": len(summary.told),
+        "failure_pattern": failure_pattern(proposals),
     }
 
 
@@ -143,6 +144,10 @@ def status_table(data: dict[str, Any]) -> Table:
         ]
         for name, noise in data["noise"].items()
     ]
+    pattern = data["failure_pattern"]
+    if pattern is not None:
+        told = f"depend most on {pattern['depends_on']}: candidates like them are worth less to the search"
+        rows.append(["failures", told])
     rows += [*_named(data["failed"], "failed", "error"), *_named(data["abandoned"], "abandoned", "reason")]
     return table([data["name"], ""], rows)
 

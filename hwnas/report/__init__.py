@@ -2,7 +2,7 @@
 
 from hwnas.report._comparison import Comparison, compare, comparison_data, comparison_table
 from hwnas.report._comparison_plot import comparison_figure
-from hwnas.report._diagnosis import diagnosis_data, diagnosis_figure, doubtful_models, write_diagnosis
+from hwnas.report._diagnosis import diagnosis_data, diagnosis_figure, doubtful_models, failure_pattern, write_diagnosis
 from hwnas.report._json import front_data, write_front_json
 from hwnas.report._label import ALIKE, GUESS, interval_text, label, number
 from hwnas.report._page import report_html, write_report
@@ -31,6 +31,7 @@ __all__ = [
     "diagnosis_data",
     "diagnosis_figure",
     "doubtful_models",
+    "failure_pattern",
     "front_data",
     "front_figure",
     "front_table",

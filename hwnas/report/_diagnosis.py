@@ -42,6 +42,8 @@ _SAAS, _PLAIN, _INK, _FAINT = "#0072B2", "#D55E00", "#333333", "#999999"
 _SHADES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 #: Parameters shown by how much they matter.
 _MOST = 12
+#: A model of success with a slope below this takes all candidates to be about as likely to fail.
+LEAST_SLOPE = 0.5
 #: What a method is called.
 MODELS = {"saas": "SAAS", "saas-map": "SAAS, most probable", "map": "plain Gaussian process", "prior": "prior alone"}
 
@@ -88,6 +90,18 @@ def doubtful_models(proposals: Sequence[ProposalRecord]) -> dict[str, dict[str, 
         for name, fit in latest.items()
         if fit["r2"] is not None and fit["r2"] < LEAST_R2
     }
+
+
+def failure_pattern(proposals: Sequence[ProposalRecord]) -> dict[str, Any] | None:
+    """Return what the latest batch knew of failures: how many trials it had seen, and what they depend on most.
+
+    `None` where it had no model of them, or saw no pattern in them.
+    """
+    told = proposals[-1].diagnostics.get("feasibility") if proposals else None
+    if not told or told["slope"] < LEAST_SLOPE:
+        return None
+    matters = told["inverse_lengthscales"]
+    return {"failed": told["failed"], "succeeded": told["succeeded"], "depends_on": max(matters, key=matters.get)}
 
 
 def write_diagnosis(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hwnas.errors import HwnasError
-from hwnas.report import diagnosis_data, diagnosis_figure, doubtful_models, write_diagnosis
+from hwnas.report import diagnosis_data, diagnosis_figure, doubtful_models, failure_pattern, write_diagnosis
 from hwnas.search import LeaveOneOut, OutcomeDiagnosis, ProposalRecord
 
 from .conftest import ACCURACY, P99
@@ -86,3 +86,17 @@ def test_models_that_know_nothing_are_those_of_the_latest_batch(proposals):
     low = first.diagnostics["outcomes"]["accuracy"] | {"loo_r2": 0.05}
     record = ProposalRecord(1, first.at, "saas-qnehvi", 1.0, 1.0, diagnostics={"outcomes": {"accuracy": low}})
     assert doubtful_models([record]) == {"accuracy": {"n": 16, "r2": 0.05}}
+
+
+def test_what_failures_depend_on_is_that_of_the_latest_batch(proposals):
+    assert failure_pattern([]) is None
+    assert failure_pattern(proposals) is None
+    told = {"failed": 5, "succeeded": 20, "slope": 3.0, "inverse_lengthscales": {"depth": 0.1, "block": 2.0}}
+
+    def record(told):
+        return ProposalRecord(9, proposals[0].at, "saas-map", 1.0, 1.0, diagnostics={"feasibility": told})
+
+    pattern = {"failed": 5, "succeeded": 20, "depends_on": "block"}
+    assert failure_pattern([*proposals, record(told)]) == pattern
+    assert failure_pattern([record(told), *proposals]) is None
+    assert failure_pattern([record(told | {"slope": 0.1})]) is None
