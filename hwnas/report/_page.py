@@ -24,6 +24,7 @@ from hwnas.report._page_material import Material, read_material
 from hwnas.report._page_models import course_plot, model_plots
 from hwnas.report._page_parallel import parallel_plot
 from hwnas.report._page_parameters import importance_plots
+from hwnas.report._page_plot import trial_text
 from hwnas.report._page_progress import hypervolume_plot, single_plot
 from hwnas.report._page_tables import Table, about_rows, devices_table, failures_table, fits_table, moment
 from hwnas.report._page_time import cost_rows, spans, timeline_plot
@@ -83,12 +84,17 @@ def report_html(study: Study, folder: Path) -> str:
         sections=sections,
         commands=ready_commands(material),
         about=about_rows(material),
-        data={plot.id: {**plot.figure, "switch": list(plot.switch)} for plot in shown},
+        data={"texts": _texts(material), "plots": {plot.id: plot.figure for plot in shown}},
         library=library,
         script=script,
         style=style,
         policy=_policy(library, script),
     )
+
+
+def _texts(material: Material) -> dict[int, str]:
+    """Return what hovering over each trial says, by number: kept once, for several plots show a trial."""
+    return {trial.number: trial_text(material.summary, trial) for trial in material.summary.trials if trial.values}
 
 
 def plotly_js() -> str:
@@ -121,7 +127,8 @@ def _policy(*scripts: str) -> str:
 
 
 def _section(id_: str, title: str, text: str = "", **parts: Any) -> dict[str, Any]:
-    return {"id": id_, "title": title, "text": text, "plots": [], "tables": [], "commands": False, **parts}
+    none = {"plots": [], "tables": [], "commands": False, "command": ""}
+    return {"id": id_, "title": title, "text": text, **none, **parts}
 
 
 def _sections(material: Material) -> list[dict[str, Any]]:
@@ -172,7 +179,8 @@ def _models(material: Material) -> dict[str, Any]:
     plots = [*([course] if course is not None else []), *model_plots(material)]
     fits = fits_table(material)
     text = material.diagnosis_note if fits.rows else "No batch was chosen by a model yet."
-    return _section("models", "Models", text, plots=plots, tables=[fits] if fits.rows else [])
+    command = f"hwnas report {material.summary.name} --diagnose" if fits.rows and text else ""
+    return _section("models", "Models", text, command=command, plots=plots, tables=[fits] if fits.rows else [])
 
 
 def _time(material: Material) -> dict[str, Any] | None:

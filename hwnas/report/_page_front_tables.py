@@ -6,20 +6,31 @@ import itertools
 from typing import TYPE_CHECKING
 
 from hwnas.report._label import ALIKE, GUESS, interval_text, number, objective_label
+from hwnas.report._page_parameters import sorted_parameters
+from hwnas.report._page_plot import shown
 from hwnas.report._page_tables import Table, moment
 from hwnas.report._summary import is_guess
 from hwnas.report._table import front_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hwnas.report._page_material import Material
     from hwnas.report._summary import StudySummary
     from hwnas.search import Difference, Objective, Trial, Value
+
+#: Where the members of a front differ in more parameters than `_MOST`, a row names `_NAMED` of them.
+_MOST, _NAMED = 12, 8
 
 
 def members_table(material: Material, device: str) -> Table:
     """Return the members of a front, with their figures relative to the baseline's where there is one."""
     summary = material.fronts[device]
     columns, rows = front_table(summary)
+    named = _telling(material, summary)
+    if named:
+        columns = [*columns[:-1], f"architecture, the {len(named)} parameters that matter most"]
+        rows = [[*row[:-1], _named(trial, named)] for row, trial in zip(rows, summary.front_trials, strict=True)]
     baseline = material.baseline
     if baseline is not None:
         ratios = [objective for objective in summary.optimised if baseline.values[objective.name].value > 0]
@@ -31,6 +42,22 @@ def members_table(material: Material, device: str) -> Table:
     place = f" on {device}" if device and len(material.fronts) > 1 else ""
     marks = f"; ± is the standard error over n trainings, {ALIKE} no significant difference from the next row"
     return Table(f"The front{place}: {len(rows)} members{marks if summary.noises else ''}", columns, rows)
+
+
+def _telling(material: Material, summary: StudySummary) -> list[str]:
+    """Return the parameters that a row names where the members differ in too many to name all; else none.
+
+    Of those in which they differ, the ones that matter most to the models, as far as that is known.
+    """
+    architectures = [trial.architecture.values for trial in summary.front_trials]
+    names = [parameter.name for parameter in sorted_parameters(material)]
+    varying = [name for name in names if len({values.get(name) for values in architectures}) > 1]
+    return varying[:_NAMED] if len(varying) > _MOST else []
+
+
+def _named(trial: Trial, names: Sequence[str]) -> str:
+    values = trial.architecture.values
+    return "  ".join(f"{name}={shown(values[name])}" for name in names if name in values)
 
 
 def ratio(trial: Trial, baseline: Trial, objective: Objective) -> str:

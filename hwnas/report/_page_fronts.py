@@ -19,7 +19,6 @@ from hwnas.report._page_plot import (
     level,
     objective_axis,
     plain,
-    trial_text,
     upright,
 )
 from hwnas.search import TrialState
@@ -46,7 +45,7 @@ def _pair(material: Material, summary: StudySummary, device: str, across: Object
     traces = [*_clouds(material, summary, across, up), *_front(summary, across, up), *_again(summary, across, up)]
     if material.baseline is not None:  # on the front or not
         star = {"symbol": "star", "color": GREEN, "size": 13}
-        traces.append(points(summary, across, up, [material.baseline], "baseline", **star))
+        traces.append(points(across, up, [material.baseline], "baseline", **star))
     shapes = _rules(material, summary, across, up)
     names = [objective_label(up), objective_label(across)]
     on = f" on {device}" if device and len(material.fronts) > 1 else ""
@@ -105,14 +104,12 @@ def _clouds(material: Material, summary: StudySummary, across: Objective, up: Ob
             name = trial.origin + (", predicted" if guess else "")
         sorts.setdefault(name, (symbol, colour, []))[2].append(trial)
     return [
-        points(summary, across, up, trials, f"{name} ({len(trials)})", symbol=symbol, color=colour, opacity=0.75)
+        points(across, up, trials, f"{name} ({len(trials)})", symbol=symbol, color=colour, opacity=0.75)
         for name, (symbol, colour, trials) in sorts.items()
     ]
 
 
-def points(
-    summary: StudySummary, across: Objective, up: Objective, trials: Sequence[Trial], name: str, **marker: Any
-) -> Figure:
+def points(across: Objective, up: Objective, trials: Sequence[Trial], name: str, **marker: Any) -> Figure:
     edge = {"line": {"width": 1.6}} if str(marker.get("symbol", "")).endswith("open") else {}
     return {
         "type": "scatter",
@@ -120,7 +117,7 @@ def points(
         "name": plain(name),
         "x": [trial.values[across.name].value for trial in trials],
         "y": [trial.values[up.name].value for trial in trials],
-        "hovertext": [trial_text(summary, trial) for trial in trials],
+        "customdata": [trial.number for trial in trials],
         "hoverinfo": "text",
         "marker": {"size": 7, **edge, **marker},
     }
@@ -149,7 +146,7 @@ def _front(summary: StudySummary, across: Objective, up: Objective) -> list[Figu
             continue
         name = f"front{', predicted' if guess else ''} ({len(some)})"
         symbol = "diamond-open" if guess else "diamond"
-        trace = points(summary, across, up, some, name, symbol=symbol, color=VERMILION, size=9)
+        trace = points(across, up, some, name, symbol=symbol, color=VERMILION, size=9)
         traces.append({**trace, "error_x": bars(summary, across, some), "error_y": bars(summary, up, some)})
     return traces
 

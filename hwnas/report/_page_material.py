@@ -88,7 +88,7 @@ def read_material(study: Study, folder: Path) -> Material:
         verdicts={row: str(measurement.verdict) for row, measurement in measurements.items()},
     )
     baseline = study.baseline()
-    diagnosis, note = _diagnosis(folder / "diagnosis.json", study.name, len(summary.complete))
+    diagnosis, note = _diagnosis(folder / "diagnosis.json", len(summary.complete))
     return Material(
         study=study,
         folder=folder,
@@ -141,17 +141,16 @@ def _traces(study: Study, measurements: Iterable[Measurement]) -> dict[str, Late
     return {device: MeasurementStore(study.store).trace(row) for device, row in newest.items()}
 
 
-def _diagnosis(path: Path, name: str, complete: int) -> tuple[Mapping[str, Any] | None, str]:
+def _diagnosis(path: Path, complete: int) -> tuple[Mapping[str, Any] | None, str]:
     """Return what `hwnas search diagnose` has written, and what to say of it."""
-    command = f"hwnas report {name} --diagnose"
     if not path.exists():
-        return None, f"Leave-one-out plots are made by a fit of their own: {command}"
+        return None, "Leave-one-out plots are made by a fit of their own:"
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if (data["format"], data["version"]) != (FORMAT, VERSION):
-            return None, f"{path.name} is of another version of hwnas. Make it anew: {command}"
+            return None, f"{path.name} is of another version of hwnas. Make it anew:"
         trials = max((len(outcome["trials"]) for outcome in data["outcomes"]), default=0)
     except (OSError, ValueError, KeyError, TypeError) as exc:
-        return None, f"{path.name} cannot be read ({type(exc).__name__}: {exc}). Make it anew: {command}"
-    late = f"They are of {trials} trials, and {complete} are complete by now: {command}" if trials < complete else ""
+        return None, f"{path.name} cannot be read ({type(exc).__name__}: {exc}). Make it anew:"
+    late = f"They are of {trials} trials, and {complete} are complete by now:" if trials < complete else ""
     return MappingProxyType(data), late

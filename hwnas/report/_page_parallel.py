@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnas.report._label import number, objective_label
-from hwnas.report._page_parameters import relevance
-from hwnas.report._page_plot import BLUE, GREY, ORANGE, VERMILION, Figure, Plot, layout, plain, shown, trial_text
+from hwnas.report._page_parameters import sorted_parameters
+from hwnas.report._page_plot import BLUE, GREY, ORANGE, VERMILION, Figure, Plot, layout, plain, shown
 from hwnas.space import Float, Int
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def parallel_plot(material: Material) -> Plot | None:
     trials = summary.complete
     if len(trials) < 2:
         return None
-    parameters = _sorted_parameters(material)
+    parameters = sorted_parameters(material)
     scales = [_objective_scale(objective, trials) for objective in summary.objectives]
     scales += [_parameter_scale(parameter, trials) for parameter in parameters]
     traces = [
@@ -72,21 +72,12 @@ def parallel_plot(material: Material) -> Plot | None:
         "fronts have the best ones' values.",
         {"data": traces, "layout": _layout(scales)},
         note="A line is a trial; objectives have their better end above. A click on a class in the legend hides it. A "
-        "line at the foot of an axis: the parameter is not active there. What matters most to the models stands first.",
+        "line at the foot of an axis: the parameter is not active there. What matters most to the models stands first; "
+        "on paper the rest is left out.",
         height_px=_HEIGHT_PX,
         least_px=_AXIS_PX * len(scales) + 40,
         switch=tuple(objective_label(objective) for objective in summary.optimised),
     )
-
-
-def _sorted_parameters(material: Material) -> list[Parameter]:
-    """Return the parameters, those that matter most first; in the space's order where nothing tells."""
-    weight: dict[str, float] = {}
-    for found in relevance(material).values():
-        most = max((median for _, median, _ in found.values()), default=0.0)
-        for name, (_, median, _) in found.items():
-            weight[name] = max(weight.get(name, 0.0), median / most if most > 0 else 0.0)
-    return sorted(material.study.space.parameters, key=lambda parameter: -weight.get(parameter.name, 0.0))
 
 
 def _objective_scale(objective: Objective, trials: Sequence[Trial]) -> _Scale:
@@ -133,7 +124,7 @@ def _classes(
         if some:
             traces.append(
                 {
-                    **_lines(summary, some, scales),
+                    **_lines(some, scales),
                     "name": f"{name} ({len(some)})",
                     "line": {"color": colour, "width": width},
                     "opacity": 0.45 if low == 0.5 else 0.85,
@@ -144,20 +135,20 @@ def _classes(
     return traces
 
 
-def _lines(summary: StudySummary, trials: Sequence[Trial], scales: Sequence[_Scale]) -> Figure:
+def _lines(trials: Sequence[Trial], scales: Sequence[_Scale]) -> Figure:
     """Return the lines of some trials as one trace, with a gap between two of them."""
     x: list[float | None] = []
     y: list[float | None] = []
-    said: list[str | None] = []
+    numbers: list[int | None] = []
     for trial in trials:
-        text = trial_text(summary, trial)
         x += [*range(len(scales)), None]
         y += [*(round(scale.places.get(trial.number, _INACTIVE), 4) for scale in scales), None]
-        said += [*(text for _ in scales), None]
-    return {"type": "scatter", "mode": "lines", "x": x, "y": y, "hovertext": said, "hoverinfo": "text"}
+        numbers += [*(trial.number for _ in scales), None]
+    return {"type": "scatter", "mode": "lines", "x": x, "y": y, "customdata": numbers, "hoverinfo": "text"}
 
 
 def _layout(scales: Sequence[_Scale]) -> Figure:
+    ends = [-0.25, len(scales) - 0.1]
     rails = any(len(scale.places) < len(scales[0].places) for scale in scales)
     shapes = [
         {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "line": {"color": GREY, "width": 1}, "layer": "below"}
@@ -171,12 +162,13 @@ def _layout(scales: Sequence[_Scale]) -> Figure:
     foot = [_mark(0, _INACTIVE, "not active")] if rails else []
     return layout(
         _HEIGHT_PX,
-        xaxis={"visible": False, "range": [-0.25, len(scales) - 0.1], "fixedrange": True},
+        xaxis={"visible": False, "range": ends, "fixedrange": True},
         yaxis={"visible": False, "range": [_INACTIVE - 0.05 if rails else -0.06, 1.5], "fixedrange": True},
         shapes=shapes,
         annotations=[*marks, *names, *foot],
         dragmode=False,
         hoverdistance=12,
+        meta={"range": ends},
     )
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hwnas.report._page_material import Material
+    from hwnas.space import Parameter
 
 #: Parameters shown by how much they matter.
 _MOST = 14
@@ -38,6 +39,16 @@ def relevance(material: Material) -> dict[str, dict[str, tuple[float, float, flo
 def _ordered(inverse: Mapping[str, float]) -> dict[str, tuple[float, float, float]]:
     found = sorted(inverse.items(), key=lambda item: -item[1])
     return {name: (value, value, value) for name, value in found}
+
+
+def sorted_parameters(material: Material) -> list[Parameter]:
+    """Return the parameters, those that matter most first; in the space's order where nothing tells."""
+    weight: dict[str, float] = {}
+    for found in relevance(material).values():
+        most = max((median for _, median, _ in found.values()), default=0.0)
+        for name, (_, median, _) in found.items():
+            weight[name] = max(weight.get(name, 0.0), median / most if most > 0 else 0.0)
+    return sorted(material.study.space.parameters, key=lambda parameter: -weight.get(parameter.name, 0.0))
 
 
 def importance_plots(material: Material) -> list[Plot]:

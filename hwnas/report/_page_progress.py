@@ -100,7 +100,7 @@ def single_plot(summary: StudySummary, id_: str) -> Plot:
     ):
         some = [trial for trial in complete if summary.feasible(trial) == fits]
         if some:
-            trace = points(summary, objective, objective, some, f"{name} ({len(some)})", symbol=symbol, color=colour)
+            trace = points(objective, objective, some, f"{name} ({len(some)})", symbol=symbol, color=colour)
             traces.append({**trace, "x": [places[t.number] for t in some], "error_y": bars(summary, objective, some)})
     traces.append(
         {

@@ -197,7 +197,8 @@ def timeline_plot(found: Sequence[Span]) -> Plot | None:
         if some:
             traces.append(_bars(kind, some, clock, unit))
     height = 120 + 30 * len(rows)
-    shapes = [_pause(at_s / unit, pause_s) for at_s, pause_s in clock.pauses()]
+    pauses = [duration(pause_s) for _, pause_s in clock.pauses()]
+    shapes = [_pause(at_s / unit) for at_s, _ in clock.pauses()]
     counts = ", ".join(
         f"{sum(span.kind == kind for span in found)} {kind}" for kind in _COLOURS if any(s.kind == kind for s in found)
     )
@@ -217,7 +218,7 @@ def timeline_plot(found: Sequence[Span]) -> Plot | None:
             ),
         },
         note="A bar is a fit, an acquisition, a batch's measurements, or an attempt at a trial."
-        + (" Pauses, in which no search was at work, are cut out at the dashed lines." if shapes else ""),
+        + (f" Pauses are cut out at the dashed lines: {', '.join(pauses)}." if shapes else ""),
         height_px=height,
     )
 
@@ -246,10 +247,9 @@ def _bars(kind: str, some: Sequence[Span], clock: Clock, unit: float) -> Figure:
     }
 
 
-def _pause(x: float, pause_s: float) -> Figure:
-    label = {"text": f"pause {duration(pause_s)}", "textangle": 0, "font": {"size": 10.5}, "textposition": "end"}
-    line = {"color": GREY, "width": 1, "dash": "dash"}
-    return {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "y domain", "line": line, "label": label}
+def _pause(x: float) -> Figure:
+    line = {"color": GREY, "width": 1.2, "dash": "dash"}
+    return {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "y domain", "line": line}
 
 
 def cost_rows(found: Sequence[Span]) -> list[list[str]]:

@@ -44,7 +44,7 @@ class Page(HTMLParser):
 
     @property
     def figures(self):
-        return json.loads(self.scripts[0])
+        return json.loads(self.scripts[0])["plots"]
 
     @property
     def rows(self):
@@ -83,10 +83,12 @@ def test_what_others_said_is_text_and_no_markup(page, fill):
     assert not any(tag == "img" or any(name.startswith("on") for name in attrs) for tag, attrs in found.tags)
     assert "<script>alert" not in found.html
     assert "<img src=x" not in found.html
-    for figure in found.figures.values():
-        words = json.dumps(figure)
-        assert "<script" not in words
-        assert "<img" not in words
+    words = found.scripts[0]
+    assert "<" not in words
+    texts = json.loads(words)["texts"].values()
+    for said in [*texts, *(json.dumps(figure) for figure in found.figures.values())]:
+        assert "<script" not in said
+        assert "<img" not in said
 
 
 def test_reasons_of_failures_are_shown_whole(page):

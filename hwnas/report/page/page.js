@@ -1,6 +1,11 @@
 "use strict";
 (() => {
-  const figures = JSON.parse(document.getElementById("data").textContent);
+  const { texts, plots: figures } = JSON.parse(document.getElementById("data").textContent);
+  for (const { data } of Object.values(figures)) {
+    for (const trace of data) {
+      if (trace.customdata) trace.hovertext = trace.customdata.map((number) => texts[number] ?? null);
+    }
+  }
   const printed = 660;
   const config = {
     responsive: true,
@@ -20,9 +25,17 @@
     return Plotly.newPlot(place, figure.data, figure.layout, { ...config, ...own });
   };
 
-  const fit = (width) => {
+  // On paper a plot has the width of its column; of one that scrolls on the screen, what fits is shown.
+  const fit = (printing) => {
     for (const place of shown) {
-      Plotly.relayout(place, width ? { autosize: false, width } : { autosize: true, width: null });
+      const width = place.closest("figure").classList.contains("wide") ? printed : printed / 2 - 12;
+      const change = printing ? { autosize: false, width } : { autosize: true, width: null };
+      const least = parseFloat(place.style.minWidth);
+      if (least > width) {
+        const [first, last] = figures[place.id].layout.meta.range;
+        change["xaxis.range"] = [first, printing ? first + (last - first) * (width / least) : last];
+      }
+      Plotly.relayout(place, change);
     }
   };
 
@@ -61,11 +74,11 @@
   addEventListener("beforeprint", () => {
     folded = [...document.querySelectorAll("details:not([open])")];
     for (const part of folded) part.open = true;
-    fit(printed);
+    fit(true);
   });
   addEventListener("afterprint", () => {
     for (const part of folded) part.open = false;
-    fit(0);
+    fit(false);
   });
   Promise.all(Object.keys(figures).map(draw)).then(() => { document.documentElement.dataset.drawn = String(shown.length); });
 })();
