@@ -18,6 +18,7 @@ from hwnas.errors import HwnasError
 from hwnas.report._diagnosis import doubtful_models
 from hwnas.report._label import number
 from hwnas.report._page_commands import ready_commands
+from hwnas.report._page_curves import curve_plots
 from hwnas.report._page_front_tables import best_figures, evidence_table, members_table, neighbours_table
 from hwnas.report._page_fronts import front_plots
 from hwnas.report._page_material import Material, read_material
@@ -162,7 +163,7 @@ def _front_section(material: Material, device: str, title: str) -> dict[str, Any
 def _progress(material: Material) -> dict[str, Any] | None:
     if not material.summary.complete:
         return None
-    return _section("progress", "Progress", plots=[hypervolume_plot(material)])
+    return _section("progress", "Progress", plots=[hypervolume_plot(material), *curve_plots(material)])
 
 
 def _parameters(material: Material) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from hwnas.evaluation import CurvePoint
     from hwnas.measurement import LatencyTrace, Measurement
     from hwnas.report._summary import StudySummary
     from hwnas.search import Objective, ProposalRecord, Study, Trial, TrialState
@@ -37,6 +38,7 @@ class Material:
         baseline: the trial that all are compared with, once it is complete.
         proposals: what each batch cost, and what the models said of themselves.
         moves: the history of each trial, by number.
+        curves: the learning curve of each trial that has one, by number.
         measurements: by the row of their trace, all that trials rest on.
         traces: by device the newest of those traces: what it was measured on.
         diagnosis: the content of `diagnosis.json`, and `diagnosis_note` why it is not there, or what to mind of it.
@@ -52,6 +54,7 @@ class Material:
     baseline: Trial | None
     proposals: Sequence[ProposalRecord]
     moves: Mapping[int, Sequence[Move]]
+    curves: Mapping[int, Sequence[CurvePoint]]
     measurements: Mapping[int, Measurement]
     traces: Mapping[str, LatencyTrace]
     diagnosis: Mapping[str, Any] | None
@@ -98,6 +101,7 @@ def read_material(study: Study, folder: Path) -> Material:
         baseline=next((t for t in summary.complete if baseline is not None and t.number == baseline.number), None),
         proposals=tuple(study.proposals()),
         moves=MappingProxyType({trial.number: tuple(study.moves(trial)) for trial in summary.trials}),
+        curves=MappingProxyType(study.curves()),
         measurements=MappingProxyType(measurements),
         traces=MappingProxyType(_traces(study, measurements.values())),
         diagnosis=diagnosis,

@@ -114,7 +114,7 @@ def _attempts_at(material: Material, trial: Trial) -> list[Span]:
             kind = str(new) if new in (TrialState.COMPLETE, TrialState.FAILED, TrialState.ABANDONED) else "interrupted"
             if (at - began).total_seconds() < _AT_ONCE_S and material.study.file is None:
                 began = trial.created_at  # a program asked and told; what it did in between is the work
-            why = f": {detail.partition(chr(10))[0]}" if detail and kind != "complete" else ""
+            why = f": {detail.partition(chr(10))[0]}" if detail else ""
             found.append(
                 Span("", kind, began, at, f"trial {trial.number}, attempt {number}, {kind}{why}", trial.number)
             )

@@ -58,19 +58,31 @@ class Browser:
         os.close(self._in)
         os.close(self._out)
 
-    def visit(self, path, *, width=1280, height=900, dark=False):
-        """Load a page at a width, and wait until its plots are drawn."""
+    def visit(self, path):
+        """Load a page in a wide, light window, and wait until its plots are drawn."""
         self.messages.clear()
         self.requests.clear()
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-        self._call("Emulation.setDeviceMetricsOverride", size)
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self._call("Emulation.setEmulatedMedia", {"features": [scheme]})
+        self.resize(1280)
+        self.prefer("light")
         self._call("Page.navigate", {"url": path.as_uri()})
+        self.wait("document.readyState === 'complete' && document.documentElement.dataset.drawn")
+
+    def resize(self, width):
+        """Make the window this wide; below 500 it is a phone's."""
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+        self._call("Emulation.setDeviceMetricsOverride", size)
+
+    def prefer(self, scheme):
+        """Let the reader prefer `light` or `dark`."""
+        self._call("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+
+    def wait(self, script):
+        """Return what a script gives once that is something."""
         ends_s = time.monotonic() + 90
-        while self.run("document.readyState === 'complete' && document.documentElement.dataset.drawn") in (None, False):
-            assert time.monotonic() < ends_s, self.messages
+        while not (found := self.run(script)):
+            assert time.monotonic() < ends_s, (script, self.messages)
             time.sleep(0.1)
+        return found
 
     def run(self, script):
         """Return what a script gives, as JSON data."""

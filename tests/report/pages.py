@@ -97,6 +97,8 @@ def troubled(store):
     study.fail(third, "killed by the kernel for its memory")
     study.tell(third, {"accuracy": 0.8, "p99_ms": Value(1.0, 0.1, Provenance.PREDICTED)})
     study.start(fourth)
+    for epoch in (1, 2, 3):
+        study.report(fourth, epoch, {"accuracy": 0.2 * epoch})
     study.release(fourth)
     told(study, lambda t: {"accuracy": truth(t)[0], "p99_ms": Value(truth(t)[1], 0.02, Provenance.MEASURED)})
     for trial in study.pareto_front():

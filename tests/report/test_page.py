@@ -103,6 +103,15 @@ def test_reasons_of_failures_are_shown_whole(page):
     assert pages.EVIL in found.text
 
 
+def test_learning_curves_are_drawn_where_trainings_report_any(page):
+    found = page(pages.troubled)
+    (curve,) = found.figures["curves-0"]["data"]
+    assert curve["x"] == [1, 2, 3, None]
+    assert curve["y"][:3] == pytest.approx([0.2, 0.4, 0.6])
+    assert curve["customdata"] == [3, 3, 3, None]
+    assert curve["name"] in ("front (1)", "trained (1)")
+
+
 def test_nothing_is_fetched_and_only_its_own_scripts_run(page):
     found = page(pages.usual)
     policy = next(attrs["content"] for _, attrs in found.tags if "content-security-policy" in str(attrs).lower())
