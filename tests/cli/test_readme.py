@@ -10,7 +10,7 @@ import pytest
 
 import hwnas
 from hwnas.evaluation import EvaluationConfig
-from hwnas.search import AutoSettings, SaasSettings, SearchSettings, StudyConfig, load_study_config
+from hwnas.search import AutoSettings, SaasSettings, SearchSettings, StoppingSettings, StudyConfig, load_study_config
 from hwnas.search._config import NetworkSettings, ObjectiveSettings
 from hwnas.space import SpaceConfig, space_from_config
 from hwnas.space._kinds import KINDS
@@ -108,7 +108,7 @@ def test_the_predictor_in_python_runs(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("title", "model", "hidden"),
     [
-        ("[search]", SearchSettings, {"saas", "auto"}),
+        ("[search]", SearchSettings, {"saas", "auto", "stopping"}),
         ("[network]", NetworkSettings, set()),
         ("[evaluation]", EvaluationConfig, set()),
         ("[[objectives]]", ObjectiveSettings, set()),
@@ -119,14 +119,15 @@ def test_every_key_of_a_study_file_is_documented_and_no_other(title, model, hidd
     assert keys(title) == set(model.model_fields) - hidden
 
 
-def test_every_key_of_the_surrogate_is_documented():
+@pytest.mark.parametrize("model", [SaasSettings, StoppingSettings])
+def test_every_key_of_the_surrogate_and_of_early_stopping_is_documented(model):
     text = (Path(__file__).parents[2] / "docs" / "search.md").read_text(encoding="utf-8")
     documented = {}
     for names, defaults in re.findall(r"(?m)^\| ((?:`[a-z_]+`(?:, )?)+) \| ([^|]+?) \|", text):
         for name, default in zip(names.split(", "), defaults.split(", "), strict=False):
             documented[name.strip("`")] = default.strip("`")
-    for name, field in SaasSettings.model_fields.items():
-        assert documented[name] == str(field.default), name
+    for name, field in model.model_fields.items():
+        assert documented[name] == ("the one" if field.default is None else str(field.default)), name
 
 
 def test_every_key_of_auto_is_documented_with_its_default():

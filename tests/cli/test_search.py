@@ -236,8 +236,8 @@ def test_what_is_too_large_is_not_trained_and_status_says_why(hwnas, tmp_path):
         name = "accuracy"
         direction = "maximize"
         [[objectives]]
-        name = "params"
-        limit = 20_000
+        name = "size_bytes"
+        limit = 80_000
         """
     )
     said = hwnas("search", "run", tmp_path / "study.toml")
@@ -247,7 +247,7 @@ def test_what_is_too_large_is_not_trained_and_status_says_why(hwnas, tmp_path):
     assert data["trials"]["complete"] + data["trials"]["abandoned"] == 8
     assert len(data["abandoned"]) == data["trials"]["abandoned"] > 0
     first = data["abandoned"][0]
-    assert first["reason"].endswith("is above the limit 20,000: not trained")
+    assert first["reason"].endswith("is above the limit 80,000: not trained")
     assert not first["trained"]
     assert f"trial {first['trial']}: {first['reason']}" in " ".join(said.err.split())
     assert f"trial {first['trial']} abandoned" in hwnas("search", "status", "small").out

@@ -218,7 +218,7 @@ def test_flags_that_make_no_sense_are_refused(nlu, flags, words, capsys):
 
 def test_heads_and_kernels_do_not_matter_where_there_are_none(nlu):
     nlu.train.parse_options([*SMALL, "--encoder", "convolution", "--encoder-heads", "3"])
-    nlu.train.parse_options([*SMALL, "--encoder-kernel", "4", "--decoder-kernel", "2"])
+    nlu.train.parse_options([*SMALL, "--encoder", "attention", "--encoder-kernel", "4", "--decoder-kernel", "2"])
 
 
 def test_missing_data_is_one_message(nlu, tmp_path):

@@ -20,16 +20,22 @@ HOST = DeviceProfile("host")
 QUICK = MeasurementProtocol(samples=400, processes=1)
 
 
+def counted_or_said(result):
+    """Whether at least two thirds of the samples asked for count, or the verdict says why they do not."""
+    return result.n >= 2 * 1000 / 3 or result.verdict is Verdict.PREEMPTED
+
+
 def test_networks_are_measured_and_then_known(networks, traces):
     results = measure(networks, HOST, store=traces)
     p50s = [result.p50_ms for result in results]
     assert p50s == sorted(p50s)
     for result, network in zip(results, networks, strict=True):
-        assert result.n >= 1000
         assert result.p50.low_ms <= result.p50_ms <= result.p90_ms <= result.p99_ms <= result.p99.high_ms
         assert (result.network_hash, result.macs, result.size_bytes) == (network.hash, network.macs, network.size_bytes)
         assert result.peak_memory_bytes > 10 << 20
         trace = traces.trace(result.id)
+        assert sum(map(len, trace.blocks)) >= 1000
+        assert counted_or_said(result)
         assert {block.process for block in trace.blocks} == {0, 1, 2, 3, 4}
         assert trace.warmup_ns.size > 0
         assert trace.versions["onnxruntime"]
@@ -157,7 +163,7 @@ def test_a_check_says_what_it_saw(traces):
     assert found.reached == "host (this machine)"
     assert found.versions["onnxruntime"]
     assert found.facts.logical_cores >= 1
-    assert found.reference.n >= 1000
+    assert counted_or_said(found.reference)
     assert found.reference.id is None
     assert found.verdict is found.reference.verdict
     assert bool(found.reasons) == (found.verdict is not Verdict.OK)

@@ -95,10 +95,11 @@ def troubled(store):
     study.record(second, {"p99_ms": Value(3.0, 0.1, Provenance.MEASURED)})
     study.abandon(second, f"p99_ms 3.0 is over its limit 1.2 {EVIL}")
     study.fail(third, "killed by the kernel for its memory")
+    study.start(third)
+    for epoch in (1, 2, 3):
+        study.report(third, epoch, {"accuracy": 0.2 * epoch})
     study.tell(third, {"accuracy": 0.8, "p99_ms": Value(1.0, 0.1, Provenance.PREDICTED)})
     study.start(fourth)
-    for epoch in (1, 2, 3):
-        study.report(fourth, epoch, {"accuracy": 0.2 * epoch})
     study.release(fourth)
     told(study, lambda t: {"accuracy": truth(t)[0], "p99_ms": Value(truth(t)[1], 0.02, Provenance.MEASURED)})
     for trial in study.pareto_front():

@@ -108,8 +108,8 @@ def test_learning_curves_are_drawn_where_trainings_report_any(page):
     (curve,) = found.figures["curves-0"]["data"]
     assert curve["x"] == [1, 2, 3, None]
     assert curve["y"][:3] == pytest.approx([0.2, 0.4, 0.6])
-    assert curve["customdata"] == [3, 3, 3, None]
-    assert curve["name"] in ("front (1)", "trained (1)")
+    assert curve["customdata"] == [2, 2, 2, None]
+    assert curve["name"] == "trained (1)"
 
 
 def test_nothing_is_fetched_and_only_its_own_scripts_run(page):

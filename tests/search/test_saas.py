@@ -8,7 +8,6 @@ import pytest
 
 from hwnas.errors import SpaceError, StoppedError
 from hwnas.search import Objective, SaasQnehviStrategy, SaasSettings, SobolStrategy, TrialState, _surrogate
-from hwnas.search import _saas as module
 from hwnas.search._front import hypervolume_history
 from hwnas.space import Float, Int, SearchSpace, get_space
 
@@ -168,35 +167,6 @@ def test_it_stops_when_told(strategy, space, objectives, trials, by_map):
     cancelled.set()
     with pytest.raises(StoppedError):
         strategy.propose(space, objectives, trials, 2, np.random.default_rng(0), cancelled=cancelled)
-
-
-def test_the_reference_is_the_given_one_once_something_beats_it(space, made_up):
-    architectures = space.sample(3, np.random.default_rng(0))
-    told = [(0.5, 1.0), (0.7, 3.0), (0.4, 0.8)]
-    trials = [
-        made_up.trial(n, arch, {"accuracy": accuracy, "p99_ms": p99_ms})
-        for n, (arch, (accuracy, p99_ms)) in enumerate(zip(architectures, told, strict=True))
-    ]
-    latency = Objective("p99_ms", "minimize")
-    inferred = {"accuracy": 0.4 - 0.1 * 0.3, "p99_ms": -3.0 - 0.1 * 2.2}
-    for given, expected in [
-        (None, inferred["accuracy"]),
-        (0.45, 0.45),
-        (0.9, inferred["accuracy"]),  # nothing is better: it would see no improvement anywhere
-    ]:
-        objectives = (Objective("accuracy", "maximize", reference=given), latency)
-        assert module._reference(objectives, trials) == pytest.approx({**inferred, "accuracy": expected})
-    limited = (Objective("accuracy", "maximize"), Objective("p99_ms", "minimize", limit=2.0))
-    assert module._reference(limited, trials) == pytest.approx({"accuracy": 0.39, "p99_ms": -1.0 - 0.02})
-
-
-def test_where_no_trial_keeps_to_the_limits_the_nearest_lead(space, made_up, objectives):
-    trials = made_up.complete(space.sample(4, np.random.default_rng(0)))
-    limited = (objectives[0], replace(objectives[1], limit=1e-3))
-    good = module._good(limited, trials)
-    assert [arch.id for arch in good] == [
-        trial.id for trial in sorted(trials, key=lambda trial: trial.values["p99_ms"].value)
-    ]
 
 
 def run(strategy, space, objectives, made_up, *, start, batches, batch, seed=0):
