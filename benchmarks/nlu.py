@@ -13,13 +13,14 @@ The figures are what these commands make:
     hwnas search front nlu-small
     hwnas report nlu-small                               # one HTML page
 
-Their files are copied to `benchmarks/results/nlu/`, with a CSV file of all trials of each study.
+Their files are copied to `benchmarks/results/nlu/`, the page compressed, with a CSV file of all trials of each study.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import gzip
 import shutil
 import subprocess
 import sys
@@ -57,7 +58,6 @@ KEPT = (
     "diagnosis.json",
     "compare.png",
     "compare.json",
-    "report.html",
 )
 
 
@@ -147,12 +147,20 @@ def figures(name: str, workspace: Workspace, out: Path) -> None:
     ):
         print("hwnas", *command, flush=True)
         subprocess.run([sys.executable, "-m", "hwnas", "--workspace", str(workspace.root), *command], check=True)
+    keep(name, workspace, out)
+
+
+def keep(name: str, workspace: Workspace, out: Path) -> None:
+    """Copy what the commands have made, the page compressed, and write all trials of both studies."""
     out.mkdir(parents=True, exist_ok=True)
+    folder = workspace.searches / name
     for file in KEPT:
-        if (workspace.searches / name / file).exists():
-            shutil.copyfile(workspace.searches / name / file, out / file)
+        if (folder / file).exists():
+            shutil.copyfile(folder / file, out / file)
+    page = (folder / "report.html").read_bytes()
+    (out / "report.html.gz").write_bytes(gzip.compress(page, mtime=0))
     store = Store.open(workspace.store_url)
-    for study in (name, with_sobol):
+    for study in (name, name + STUDIES["sobol"][1]):
         write_trials(Study.load(store, study), out / f"{study}.csv")
     store.close()
 
