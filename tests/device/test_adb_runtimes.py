@@ -28,7 +28,14 @@ from hwnas.errors import (
     NetworkCrashedError,
     NetworkError,
 )
-from hwnas.measurement import Measurement, MeasurementFailure, MeasurementProtocol, MeasurementStore, measure
+from hwnas.measurement import (
+    Measurement,
+    MeasurementFailure,
+    MeasurementProtocol,
+    MeasurementStore,
+    Verdict,
+    measure,
+)
 from hwnas.network import NetworkFile, reference_graph, write_network, write_onnx
 from hwnas.space import get_space
 from tests.device.adb_daemon.waiting import names_in, wait_until
@@ -76,7 +83,8 @@ def test_five_networks_measured_on_the_phone_agree_with_the_host(phone, profile,
             break
     else:
         pytest.fail(f"medians on the phone by medians on the host: {ratios}")
-    assert all(item.n >= 200 and item.p99_ms >= item.p50_ms > 0 for item in pixel)
+    assert all(item.p99_ms >= item.p50_ms > 0 for item in pixel)
+    assert all(item.n >= 200 or item.verdict is not Verdict.OK for item in pixel)  # where it was busy, calm blocks count
     assert all(item.peak_memory_bytes > 1e6 for item in pixel)
     assert networks_on(phone) == []
     assert wait_until(lambda: phone.phone.running() == [])
@@ -491,7 +499,7 @@ def test_the_conditions_are_read_after_a_program_too(phone, perf_test, benchmark
 def test_measuring_with_onnxruntime_perf_test(phone, perf_test, reference, store):
     (found,) = measure([reference], perf_test(), store=MeasurementStore(store), protocol=QUICK)
     assert isinstance(found, Measurement), found.error
-    assert found.n >= 100
+    assert found.n >= 100 or found.verdict is not Verdict.OK
     (phone.phone.root / "refuse").touch()
     alone = dataclasses.replace(QUICK, reference=0)
     (found,) = measure([reference], perf_test(), store=MeasurementStore(store), protocol=alone)

@@ -21,8 +21,8 @@ QUICK = MeasurementProtocol(samples=400, processes=1)
 
 
 def counted_or_said(result):
-    """Whether at least two thirds of the samples asked for count, or the verdict says why they do not."""
-    return result.n >= 2 * 1000 / 3 or result.verdict is Verdict.PREEMPTED
+    """Whether the samples asked for count, or the verdict says why they do not."""
+    return result.n >= 1000 or result.verdict is not Verdict.OK
 
 
 def test_networks_are_measured_and_then_known(networks, traces):
