@@ -17,6 +17,7 @@ from hwnas.device import Device, DeviceRegistry
 from hwnas.errors import StoppedError
 from hwnas.measurement import Measurement, MeasurementProtocol, MeasurementStore, measure
 from hwnas.network import write_network
+from hwnas.predictor import measure_operations
 from hwnas.store import Store
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from hwnas.device import DeviceProfile
-    from hwnas.network import NetworkFile
+    from hwnas.network import Graph, NetworkFile
     from hwnas.space import Architecture, SearchSpace
     from hwnas.workspace import Workspace
 
@@ -122,6 +123,22 @@ class Column:
             f"({shown or 'all failed'})"
         )
         return [item.architecture_id for item in found if item.architecture_id is not None]
+
+    def measure_operations(self, operations: Sequence[Graph]) -> None:
+        """Measure operations alone, those that are not known yet.
+
+        Raises:
+            StoppedError: the time is over.
+        """
+        if operations:
+            measure_operations(
+                operations,
+                self._device,
+                store=self._store,
+                protocol=self._protocol,
+                wait_s=600.0,
+                cancelled=self._stop,
+            )
 
     def _measured(self, architectures: Sequence[Architecture], store: MeasurementStore) -> list[Measurement]:
         if self._stop.is_set():

@@ -11,7 +11,8 @@ which no target was trained on, by their p99 as it was measured once: Spearman's
 percentage error, the share within 10 %, and how often the 95 % interval holds the measurement. Figures are means over
 draws, with the standard deviation over draws beside Spearman's. The retest is the same for two measurements of the same
 networks, some minutes apart: what the noise of measuring leaves to be reached. Constants of the predictor were set on
-other tables (benchmarks/predictors.py); nothing was chosen on these.
+other tables (benchmarks/predictors.py); nothing was chosen on these. The lookup table of measured operations knows no
+network of the target; "on a line" its sums are fitted to the random references.
 """
 
 from __future__ import annotations
@@ -34,21 +35,29 @@ from hwnas.predictor import (
     LatencyPredictor,
     LatencyTable,
     LookupTable,
+    OperationTable,
     Prediction,
     ProxyModel,
     RidgeModel,
     featuriser_of,
+    nearly_nothing,
+    operation_name,
+    operations_of,
 )
 from hwnas.space import get_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from hwnas.network import Graph
+    from hwnas.space import SearchSpace
+
 ROOT = Path(__file__).resolve().parent
 SCORES = ("spearman", "median error", "within 10 %", "coverage")
 TRAINING = 0.6
 MANY = 50
 DESIGNED, RANDOM = "transfer, chosen references", "transfer, random references"
+SUMS = "lookup table, operations measured"
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,7 @@ class Tables:
         features: of the networks.
         quantile: which one it is.
         retests: what two measurements have in common, by target.
+        sums_ms: of the networks' operations, each measured alone, by target; empty where they were not.
     """
 
     space: str
@@ -70,6 +80,7 @@ class Tables:
     features: FeatureBlocks
     quantile: str
     retests: dict[str, dict[str, Any] | None]
+    sums_ms: dict[str, np.ndarray]
 
 
 def main() -> None:
@@ -118,7 +129,30 @@ def load(folder: Path, name: str, quantile: Literal["p50", "p99"]) -> Tables:
     featuriser = featuriser_of(space)
     by_target = {device: [item for item in records if item["device"] == device] for device in table.devices}
     retests = {device: retest(own, [a for a in again if a["device"] == device]) for device, own in by_target.items()}
-    return Tables(name, table, sigmas, featuriser, featuriser(table.architectures), quantile, retests)
+    sums = sums_of_operations(table, space, read(folder / f"{name}-operations.parquet"), metric)
+    return Tables(name, table, sigmas, featuriser, featuriser(table.architectures), quantile, retests, sums)
+
+
+def sums_of_operations(
+    table: LatencyTable, space: SearchSpace, records: Sequence[dict[str, Any]], metric: Literal["p50_ms", "p99_ms"]
+) -> dict[str, np.ndarray]:
+    """Return by target what a lookup table of measured operations says of the networks."""
+    if not records:
+        return {}
+    graphs = [space.graph(architecture) for architecture in table.architectures]
+    operations = {operation_name(item): item for graph in graphs for item in operations_of(graph)}
+    operations[operation_name(nearly_nothing())] = nearly_nothing()
+    found: dict[str, dict[Graph, tuple[float, float]]] = {}
+    for item in records:
+        operation = operations.get(item["network_name"])
+        if operation is not None:
+            figure = (item[metric], record_sigma_log(item, metric) or 0.0)
+            found.setdefault(item["device"], {})[operation] = figure
+    return {
+        device: OperationTable.of(figures).predict(graphs).mean_ms
+        for device, figures in found.items()
+        if len(figures) == len(operations)
+    }
 
 
 def evaluate(tables: Tables, draws: int, measured: int) -> dict[str, np.ndarray]:
@@ -149,6 +183,10 @@ def predictions(
     counts = features.blocks["counts"]
     yield "lookup table", LookupTable().fit(counts[random], y[random]).predict(counts[test])
     yield "ridge on counts", RidgeModel().fit(counts[random], y[random]).predict(counts[test])
+    if target in tables.sums_ms:
+        sums = tables.sums_ms[target][:, None]
+        yield SUMS, Prediction(sums[test, 0], np.zeros(len(test)))
+        yield f"{SUMS}, on a line", ProxyModel().fit(sums[random], y[random]).predict(sums[test])
     others = [device for device in table.devices if parts(device)[0] != parts(target)[0]]
     predictor = LatencyPredictor(tables.featuriser).fit(table.select(rows=train, devices=others), features[train])
     chosen = train[predictor.suggest_support(measured, features[train])]

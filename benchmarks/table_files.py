@@ -20,11 +20,13 @@ from scipy.stats import spearmanr
 
 from hwnas.measurement import card_path, import_measurements, measurement_records, read_records, write_card
 from hwnas.measurement._exchange_file import write_records
+from hwnas.predictor import operation_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from hwnas.network import Graph
     from hwnas.store import Store
 
 Record = dict[str, Any]
@@ -40,15 +42,23 @@ def is_complete(known: int, networks: int) -> bool:
 
 def import_back(folder: Path, space: str, store: Store) -> None:
     """Take into the store what the files hold."""
-    for path in (folder / f"{space}{ending}.parquet" for ending in ("", "-again", "-partial")):
+    for path in (folder / f"{space}{ending}.parquet" for ending in ("", "-again", "-partial", "-operations")):
         if path.exists():
             found = import_measurements(store, path)
             if found.new:
                 print(f"{found.new} measurements taken from {path.name}", flush=True)
 
 
-def write_files(store: Store, space: str, folder: Path, networks: int) -> None:
-    """Write the files of all measurements of a space that the store holds, of columns of so many networks."""
+def write_files(store: Store, space: str, folder: Path, networks: int, operations: Sequence[Graph] = ()) -> None:
+    """Write the files of all measurements of a space that the store holds.
+
+    Args:
+        store: of all measurements.
+        space: whose networks.
+        folder: where the files lie.
+        networks: how many of them a whole column has.
+        operations: what the networks are made of, where that was measured alone.
+    """
     columns: dict[str, list[Record]] = {}
     for record in sorted(measurement_records(store, space=space), key=lambda record: record["created_at"]):
         columns.setdefault(record["device"], []).append(record)
@@ -66,7 +76,14 @@ def write_files(store: Store, space: str, folder: Path, networks: int) -> None:
             (kept if complete else partial).append(record)
             seen.add(record["architecture_id"])
     folder.mkdir(parents=True, exist_ok=True)
-    for ending, records in (("", first), ("-again", again), ("-partial", partial)):
+    names = {operation_name(operation) for operation in operations}
+    alone = [
+        record
+        for name in in_order(list(columns))
+        for record in measurement_records(store, device=name)
+        if record["network_name"] in names
+    ]
+    for ending, records in (("", first), ("-again", again), ("-partial", partial), ("-operations", alone)):
         path = folder / f"{space}{ending}.parquet"
         if records:
             write_records(path, records, samples=False)

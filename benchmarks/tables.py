@@ -18,6 +18,8 @@ or another state of it, and nothing is added. A target that is complete on some 
 this one too.
 
 Some networks, spread over all, are measured twice: how well the two agree is about as well as any predictor can do.
+Where all networks are made of a hundred operations at most (nasbench201: 48), each of these is measured alone too, for
+the lookup table that predictors are compared with: SPACE-operations.parquet.
 One target is measured at a time: side by side, each on a core of its own, medians were the same, but other programs
 then had no core to go to, and p99 told of them (rank correlation of two campaigns .5, alone .9).
 
@@ -44,6 +46,7 @@ from hwnas.cli._stop import stopping
 from hwnas.errors import StoppedError
 from hwnas.measurement import MeasurementStore
 from hwnas.network import simplified
+from hwnas.predictor import nearly_nothing, operations_of
 from hwnas.space import get_space
 from hwnas.space.nasbench201 import is_live
 from hwnas.store import Store
@@ -52,11 +55,13 @@ from hwnas.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hwnas.network import Graph
     from hwnas.space import Architecture, SearchSpace
 
 ROOT = Path(__file__).resolve().parent.parent
 SEED = 2026
 CHUNK = 24  # three groups of what the protocol interleaves
+MOST_OPERATIONS = 100
 AT_ONCE = 8  # as many as the protocol interleaves
 WRITE_EVERY_S = 600.0
 USUAL_S = {"digits": 0.9, "nasbench201": 2.9}  # a network and target, about, until there are figures
@@ -69,8 +74,9 @@ def main() -> None:
     space = get_space(options.space)
     with contextlib.closing(Store.open(workspace.store_url)) as store:
         import_back(options.out, space.name, store)
+        chosen = networks(space, options.networks)
         if not options.export:
-            table = Tables(space, networks(space, options.networks), options, store, workspace)
+            table = Tables(space, chosen, options, store, workspace)
             print(table.plan(), flush=True)
             if options.plan:
                 return
@@ -80,7 +86,7 @@ def main() -> None:
                 clock.start()
                 table.run(stop)
                 clock.cancel()
-        write_files(store, space.name, options.out, options.networks)
+        write_files(store, space.name, options.out, options.networks, few_operations(space, chosen))
 
 
 def arguments() -> argparse.Namespace:
@@ -115,6 +121,16 @@ def networks(space: SearchSpace, count: int) -> list[Architecture]:
     return list(found.values())
 
 
+def few_operations(space: SearchSpace, architectures: Sequence[Architecture]) -> tuple[Graph, ...]:
+    """Return the operations that the networks are made of; none where they are too many to be measured."""
+    found: dict[Graph, None] = {}
+    for architecture in architectures:
+        found.update(dict.fromkeys(operations_of(space.graph(architecture))))
+        if len(found) > MOST_OPERATIONS:
+            return ()
+    return (nearly_nothing(), *found)
+
+
 class Tables:
     """All columns: what is known of each, which of them this machine is to measure, and in what order."""
 
@@ -134,6 +150,7 @@ class Tables:
         self._known: dict[str, Counter[str]] = {}
         self._spent_s, self._made, self._written = 0.0, 0, time.monotonic()
         self._refused: set[str] = set()
+        self._operations = few_operations(space, architectures)
         wanted = {architecture.id for architecture in architectures}
         for found in MeasurementStore(store).list(space=space.name):
             if found.architecture_id in wanted and parts(found.device)[0] in TARGETS:
@@ -173,6 +190,7 @@ class Tables:
                 with Column(name, self._space, self._store, self._workspace, self._options.samples, stop) as column:
                     try:
                         self._fill(column)
+                        column.measure_operations(self._operations)
                     except AnotherMachineError as exc:
                         print(exc, flush=True)
                         self._refused.add(name)
@@ -217,7 +235,7 @@ class Tables:
         return sum(max(0, (2 if item.id in self._twice else 1) - known[item.id]) for item in self._architectures)
 
     def _write(self) -> None:
-        write_files(self._store, self._space.name, self._options.out, self._options.networks)
+        write_files(self._store, self._space.name, self._options.out, self._options.networks, self._operations)
         self._written = time.monotonic()
 
 

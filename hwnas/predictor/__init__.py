@@ -24,7 +24,13 @@ from hwnas.predictor._library import PredictorLibrary, load_device_predictor, sa
 from hwnas.predictor._likeness import DeviceMap, device_map
 from hwnas.predictor._model import CostModel, Prediction
 from hwnas.predictor._onnx_steps import onnx_network
-from hwnas.predictor._operation_table import OperationTable, measure_operations, operations_of
+from hwnas.predictor._operation_table import (
+    OperationTable,
+    measure_operations,
+    nearly_nothing,
+    operation_name,
+    operations_of,
+)
 from hwnas.predictor._scores import Curve, Scores, hold_out, reference_curve, without_support
 from hwnas.predictor._space_features import SpaceFeaturiser, featuriser_of, graph_features
 from hwnas.predictor._stored import StoredPredictor
@@ -82,7 +88,9 @@ __all__ = [
     "import_table",
     "load_device_predictor",
     "measure_operations",
+    "nearly_nothing",
     "onnx_network",
+    "operation_name",
     "operations_of",
     "parse_cells",
     "reference_curve",

@@ -70,6 +70,11 @@ def _alone(graph: Graph, chain: Sequence[Node]) -> Graph:
     return Graph(chain[0].operation.kind, inputs, tuple(nodes), nodes[-1].name)
 
 
+def operation_name(operation: Graph) -> str:
+    """Return what the network of an operation is called where it is measured: its kind, and which it is."""
+    return f"{operation.name}-{operation.hash[:8]}"
+
+
 def nearly_nothing() -> Graph:
     """Return the network whose latency is that of a call: one operation on one number."""
     build = GraphBuilder("nearly_nothing")
@@ -87,6 +92,18 @@ class OperationTable:
 
     call_ms: tuple[float, float]
     entries_ms: Mapping[Graph, tuple[float, float]]
+
+    @classmethod
+    def of(cls, measured: Mapping[Graph, tuple[float, float]]) -> OperationTable:
+        """Return the table of measured operations, `nearly_nothing()` among them.
+
+        Args:
+            measured: latency in milliseconds, and the standard error of its logarithm, by operation.
+        """
+        errors = {operation: value * sigma_log for operation, (value, sigma_log) in measured.items()}
+        floor, error = measured[nearly_nothing()][0], errors[nearly_nothing()]
+        beyond = {operation: max(0.0, value - floor) for operation, (value, _) in measured.items()}
+        return cls((floor, error), {item: (beyond[item], float(np.hypot(errors[item], error))) for item in measured})
 
     def predict(self, graphs: Sequence[Graph]) -> Prediction:
         """Return the predicted latencies of n networks.
@@ -148,7 +165,7 @@ def measure_operations(
     formats, batch = device.runtime.formats, device.profile.batch
     with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
         files = [
-            write_network(item, Path(folder) / item.hash, formats, batch=batch, name=f"{item.name}-{item.hash[:8]}")
+            write_network(item, Path(folder) / item.hash, formats, batch=batch, name=operation_name(item))
             for item in wanted
         ]
         results = measure(
@@ -160,18 +177,15 @@ def measure_operations(
             on_progress=on_progress,
             cancelled=cancelled,
         )
-    figures = {}
+    figures: dict[Graph, tuple[float, float]] = {}
     for operation, result in zip(wanted, results, strict=True):
         if not isinstance(result, Measurement):
             raise PredictorError(
                 f"{_text(operation)} could not be measured alone on {device.profile.name!r}: {result.error.message}",
                 result.error.hint,
             )
-        value, _ = result.figure(metric)
-        figures[operation] = (value, value * result.sigma_log_of(metric))
-    floor, error = figures[call]
-    entries = {item: (max(0.0, value - floor), float(np.hypot(own, error))) for item, (value, own) in figures.items()}
-    return OperationTable((floor, error), entries)
+        figures[operation] = (result.figure(metric)[0], result.sigma_log_of(metric))
+    return OperationTable.of(figures)
 
 
 def _text(operation: Graph) -> str:

@@ -53,8 +53,8 @@ def run(tables, machine, tmp_path, monkeypatch, capsys):
     (tmp_path / "turns").mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "turns"))  # waits for no other test
 
-    def run(*arguments, networks=8):
-        given = ["tables.py", "--space", "digits", "--targets", "ort1", "--networks", str(networks), "--again", "2"]
+    def run(*arguments, networks=8, space="digits"):
+        given = ["tables.py", "--space", space, "--targets", "ort1", "--networks", str(networks), "--again", "2"]
         folders = ["--workspace", str(tmp_path / "workspace"), "--out", str(tmp_path / "out"), "--samples", "20"]
         monkeypatch.setattr(sys, "argv", [*given, *folders, *arguments])
         tables.tables.main()
@@ -128,3 +128,21 @@ def test_networks_that_fail_stay_out_and_are_tried_again(tables, run, machine, t
     machine.broken = ()
     run()
     assert len(rows(tables, out, "digits")) == 8
+
+
+def test_operations_are_measured_where_they_are_few(tables, run, machine, tmp_path, monkeypatch):
+    run("--machine", "here", networks=4, space="nasbench201")
+    out = tmp_path / "out"
+    alone = rows(tables, out, "nasbench201-operations")
+    assert {item["device"] for item in alone} == {"ort1.here"}
+    assert 20 < len(alone) == len({item["network_name"] for item in alone}) < 60
+    (tmp_path / "workspace" / "hwnas.sqlite").unlink()
+    machine.speed = 7.0  # what is there is not measured again
+    run("--machine", "here", networks=4, space="nasbench201")
+    assert rows(tables, out, "nasbench201-operations") == alone
+    own = importlib.import_module("own_tables")
+    monkeypatch.setitem(sys.modules, "own_tables", own)
+    found = own.load(out, "nasbench201", "p99")
+    assert found.sums_ms["ort1.here"].shape == (4,)
+    np.testing.assert_allclose(found.sums_ms["ort1.here"], found.table.column("ort1.here"), rtol=0.1)
+    assert not (out / "digits-operations.parquet").exists()
