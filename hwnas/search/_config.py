@@ -72,13 +72,14 @@ class AutoSettings(_Table):
             At a half, a prediction explains at least three quarters of the variance.
         front: a network is measured where the front's hypervolume at one end of its 95 % interval differs from that at
             the other end by more than this share.
-        most: no more than this share of the trials is measured before the end; the front at the end always is.
+        most: no more than this share of the trials is measured, what the front will cost at the end, as it looks now,
+            included; the front at the end is measured always.
     """
 
     first: int = Field(default=8, ge=3)
     doubt: float = Field(default=0.5, gt=0)
     front: float = Field(default=0.05, ge=0)
-    most: float = Field(default=0.25, ge=0, le=1)
+    most: float = Field(default=0.33, ge=0, le=1)
 
 
 class StoppingSettings(_Table):

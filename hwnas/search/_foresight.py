@@ -17,6 +17,7 @@ import numpy as np
 
 from hwnas.errors import ConfigError
 from hwnas.search._strategy import sample_up_to
+from hwnas.search._targets import winners
 from hwnas.search._trial import Provenance, Value
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Foresight:
             ConfigError: `predicted` was said, and something cannot be.
         """
         self._space = space
+        self._all = tuple(objectives)
         self.objectives = [objective for objective in objectives if objective.device is not None]
         self._settings = settings
         self._adapted = dict(adapted or {})
@@ -87,10 +89,19 @@ class Foresight:
         return self._settings.latency == "auto"
 
     def budget(self, trials: Sequence[Trial], device: str) -> int:
-        """Return how many networks may still be measured before the search is over."""
-        done = sum(any(is_measured(trial, o) for o in self._of(device)) for trial in trials)
-        auto = self._settings.auto
-        return max(0, max(auto.first, math.ceil(auto.most * self._settings.trials)) - done)
+        """Return how many networks may still be measured before the search is over.
+
+        What the end will cost, as it looks now, is taken off: members of the front that are predictions, and those that
+        are to be measured once more.
+        """
+        wanted, settings = self._of(device), self._settings
+        done = sum(any(is_measured(trial, o) for o in wanted) for trial in trials)
+        members = winners(self._all, trials, joint=settings.fronts == "joint")
+        due = sum(
+            any(is_predicted(trial, o) or (settings.remeasure and is_unconfirmed(trial, o)) for o in wanted)
+            for trial in members
+        )
+        return max(0, settings.auto.first - done, math.floor(settings.auto.most * settings.trials) - done - due)
 
     def choose(self, trials: Sequence[Trial], asked: Sequence[Trial], device: str) -> list[int]:
         """Return which of the trials asked for to measure before they are trained, by number.
@@ -232,6 +243,11 @@ def is_predicted(trial: Trial, objective: Objective) -> bool:
     """Whether the trial's value of a device's figure is a prediction so far."""
     known = objective.device is not None and objective.name in trial.values
     return known and trial.values[objective.name].provenance == Provenance.PREDICTED
+
+
+def is_unconfirmed(trial: Trial, objective: Objective) -> bool:
+    """Whether a measured figure of a member of the final front wants a second one."""
+    return objective.name not in trial.again and is_measured(trial, objective) and objective.name not in trial.foretold
 
 
 def known(trials: Sequence[Trial], objective: Objective) -> list[Trial]:

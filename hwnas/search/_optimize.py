@@ -22,7 +22,7 @@ from hwnas.search._events import (
     Warned,
     ignore,
 )
-from hwnas.search._foresight import ForetoldOracle, is_measured
+from hwnas.search._foresight import ForetoldOracle, is_unconfirmed
 from hwnas.search._loop import Batches, Stream
 from hwnas.search._progress import Reporter
 from hwnas.search._replicate import Replicator
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from hwnas.search._events import Listener
     from hwnas.search._foresight import Foresight
     from hwnas.search._networks import NetworkSource
-    from hwnas.search._objective import Objective
     from hwnas.search._strategy import Strategy
     from hwnas.search._study import Study
     from hwnas.search._tools import Measurer
@@ -158,11 +157,6 @@ def _search(study: Study, tools: Tools, reporter: Reporter, settler: Settler, st
         settler.between_batches()
     else:
         Batches(study, tools, reporter, stop).run(settler.between_batches)
-
-
-def is_unconfirmed(trial: Trial, objective: Objective) -> bool:
-    """Whether a measured figure of a member of the final front wants a second one."""
-    return objective.name not in trial.again and is_measured(trial, objective) and objective.name not in trial.foretold
 
 
 def _forward(reporter: Reporter, device: str) -> Callable[[object], None]:

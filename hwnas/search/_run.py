@@ -10,8 +10,8 @@ from hwnas.errors import StudyError
 from hwnas.search._batch import devices_of
 from hwnas.search._config import StudyConfig, load_study_config
 from hwnas.search._events import StudyFinished, StudyStarted, ignore
-from hwnas.search._foresight import foresight_from_settings
-from hwnas.search._optimize import StudyResult, is_unconfirmed, optimize
+from hwnas.search._foresight import foresight_from_settings, is_unconfirmed
+from hwnas.search._optimize import StudyResult, optimize
 from hwnas.search._presence import at_work, is_at_work
 from hwnas.search._replicate import lacking
 from hwnas.search._settle import is_unsettled

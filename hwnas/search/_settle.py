@@ -60,15 +60,22 @@ class Settler:
             self._measure(numbers)
 
     def final_front(self) -> None:
-        """Measure all of the front that was not, and what thereby comes to the front."""
+        """Measure all of the front that was not, and what thereby comes to the front.
+
+        While the predictor learns, those come first on which most hangs, a few at a time: what they tell of the others
+        may take some off the front before they are measured.
+        """
         foresight = self._tools.foresight
+        learning = foresight is not None and foresight.measures
         while True:
-            if foresight is not None and foresight.measures:
+            if foresight is not None and learning:
                 self._predict_anew(foresight)
             members = self._study.winners()
             numbers = [t.number for t in members if self._guessed(t) and t.number not in self._lost]
-            if not numbers and foresight is not None and foresight.measures:
-                numbers = self._at_stake(foresight)
+            if foresight is not None and learning:
+                at_stake = self._stakes(self._study.trials())
+                numbers = sorted(numbers, key=lambda number: -at_stake.get(number, 0.0))[:_AT_ONCE]
+                numbers = numbers or self._at_stake(foresight)
             if not numbers:
                 return
             self._measure(numbers)

@@ -76,6 +76,28 @@ def test_no_more_is_measured_than_the_budget_allows(space, objectives, trials, m
     assert len(foresight.choose(known, known[8:16], "phone")) <= 1
 
 
+def test_what_the_front_will_cost_at_the_end_is_kept_back(space, objectives, trials, made_up):
+    foresight = Foresight(space, objectives, settings(auto={"first": 3, "most": 0.5}))  # 16 of 32 trials
+    known = [replace(trial, state=TrialState.COMPLETE) for trial in tell(trials, range(4), made_up)]
+    told = foresight.foretell(known, known[4:16], "phone")
+    complete = [
+        replace(trial, values={**trial.values, **told.get(trial.number, {}), "accuracy": Value(0.5, 0.0)})
+        for trial in known[:16]
+    ]
+    # one accuracy for all: the front is the quickest alone
+    quickest = min(complete, key=lambda trial: trial.values["p99_ms"].value)
+    due = 1  # predicted, it is to be measured; measured, it is to be measured once more
+    assert foresight.budget(complete, "phone") == 16 - 4 - due
+    confirmed = [
+        replace(trial, again={"p99_ms": trial.values["p99_ms"]}, values=measured(trial, 1e-6).values)
+        if trial is quickest
+        else trial
+        for trial in complete
+    ]
+    done = 4 + (quickest.number >= 4)
+    assert foresight.budget(confirmed, "phone") == 16 - done
+
+
 def test_prediction_alone_needs_a_predictor_of_the_figure(space, objectives):
     with pytest.raises(ConfigError, match=r"'p99_ms' cannot be predicted"):
         Foresight(space, objectives, settings("predicted", predictor="mine"))
