@@ -16,6 +16,7 @@ from hwnas.search._feasibility import Feasibility, feasibility
 from hwnas.search._known import Known
 from hwnas.search._points import Points
 from hwnas.search._surrogate import Surrogate
+from hwnas.search._targets import targets
 
 if TYPE_CHECKING:
     import threading
@@ -72,6 +73,8 @@ def fit_models(
     computed: Computed | None,
     rng: np.random.Generator,
     cancelled: threading.Event | None = None,
+    *,
+    joint: bool = False,
 ) -> Models:
     """Return the models of all outcomes, fitted beside each other where there are processors for it.
 
@@ -83,6 +86,7 @@ def fit_models(
         computed: what needs no model.
         rng: the source of chance; how much is drawn from it depends on nothing but the number of objectives.
         cancelled: once it is set, it gives up between two fits.
+        joint: whether there is one front of all objectives, where several devices are targets.
 
     Raises:
         StoppedError: `cancelled` was set.
@@ -104,7 +108,9 @@ def fit_models(
         outcomes = tuple(pool.map(fit, data))
     _check(cancelled)
     success = feasibility(space, trials, settings)
-    return Models(outcomes, Points(space, computed, [data[name] for name in known], success), success)
+    fronts = [objectives] if joint else list(targets(objectives).values())
+    points = Points(space, computed, [data[name] for name in known], success, fronts)
+    return Models(outcomes, points, success)
 
 
 def describe_surrogate(space: SearchSpace, surrogate: Surrogate) -> dict[str, Any]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hwnas.search._computed import Computed
     from hwnas.search._data import OutcomeData
     from hwnas.search._feasibility import Feasibility
+    from hwnas.search._objective import Objective
     from hwnas.space import Architecture, SearchSpace
 
 #: The standardised score of an architecture that has no value: worse than any.
@@ -40,6 +41,7 @@ class Points:
         computed: Computed | None = None,
         scales: Sequence[OutcomeData] = (),
         feasibility: Feasibility | None = None,
+        fronts: Sequence[Sequence[Objective]] = (),
     ) -> None:
         """Say what belongs to a row.
 
@@ -48,23 +50,26 @@ class Points:
             computed: what is computed of them, if anything.
             scales: for each of its outcomes, the data that give the scale.
             feasibility: says how probably an architecture succeeds; `None` where nothing speaks for failures.
+            fronts: the objectives of each front; by default there is one, of all. What keeps to the limits of one of
+                them is allowed.
         """
         self._space = space
         self._computed = computed
         self._scales = list(scales)
         self._feasibility = feasibility
         self.d = space.dim
-        limits = [data.objective.limit for data in scales]
-        self._limits = [
-            (self.d + place, data.standardise(data.objective.score(limit)))
-            for place, (data, limit) in enumerate(zip(scales, limits, strict=True))
-            if limit is not None
-        ]
+        limits = {
+            data.objective.name: (self.d + place, data.standardise(data.objective.score(data.objective.limit)))
+            for place, data in enumerate(scales)
+            if data.objective.limit is not None
+        }
+        own = [[objective.name for objective in front] for front in fronts] or [list(limits)]
+        self._limits = [[limits[name] for name in names if name in limits] for names in own]
 
     @property
     def is_limited(self) -> bool:
         """Whether limits can be computed, so that they can rule architectures out."""
-        return bool(self._limits)
+        return all(self._limits)
 
     def rows(self, architectures: Sequence[Architecture]) -> Float[Tensor, "n c"]:
         """Return a row for each architecture."""
@@ -79,13 +84,17 @@ class Points:
         return torch.as_tensor(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
 
     def allowed(self, rows: Float[Tensor, "n c"]) -> Bool[Tensor, " n"]:
-        """Return which rows have all their computed values, within the limits."""
+        """Return which rows have all their computed values, within the limits of some front."""
         kept = torch.ones(len(rows), dtype=torch.bool)
         if self._computed is not None:
             kept &= (rows[:, self.d : self.d + len(self._scales)] > _NONE).all(dim=1)
-        for column, limit in self._limits:
-            kept &= rows[:, column] >= limit - 1e-9  # the limit itself is allowed
-        return kept
+        some = torch.zeros(len(rows), dtype=torch.bool)
+        for limits in self._limits:
+            within = torch.ones(len(rows), dtype=torch.bool)
+            for column, limit in limits:
+                within &= rows[:, column] >= limit - 1e-9  # the limit itself is allowed
+            some |= within
+        return kept & some
 
     def weighed(self, log_value: Float[Tensor, " n"], rows: Float[Tensor, "n c"]) -> Float[Tensor, " n"]:
         """Return the logarithm of values times the probability of success."""

@@ -110,7 +110,7 @@ class SaasQnehviStrategy:
         telling = most_telling(objectives, trials, _MODELLED)
         settings, notices = self._sized(space, sum(bool(trial.values) for trial in trials))
         computed, told = self._oracles.computed(space, objectives, trials)
-        models = fit_models(space, objectives, telling, settings, computed, rng, cancelled)
+        models = fit_models(space, objectives, telling, settings, computed, rng, cancelled, joint=self._joint)
         clocks.append(_clocks())
         try:
             chosen, diagnostics, over = self._choose(space, objectives, trials, models, n, rng, cancelled)
