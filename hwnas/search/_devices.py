@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from hwnas.errors import NetworkError
+from hwnas.errors import ConfigError, NetworkError
 
 if TYPE_CHECKING:
     import threading
@@ -99,3 +99,26 @@ class DeviceMeasurer:
         stem = architecture.id if profile.batch == 1 else f"{architecture.id}-batch{profile.batch}"
         graph = self._space.graph(architecture)
         return write_network(graph, self._folder / stem, formats, batch=profile.batch, name=network.name)
+
+
+def check_format(profiles: Sequence[DeviceProfile], written: str) -> None:
+    """Check that every device runs the network files that a command writes.
+
+    Args:
+        profiles: of the devices.
+        written: the files' format, such as `onnx`.
+
+    Raises:
+        ConfigError: one does not; it is named, with what it runs.
+    """
+    from hwnas.device import runtime_kind
+
+    for profile in profiles:
+        formats = runtime_kind(profile.transport, profile.runtime).formats
+        if written not in formats:
+            raise ConfigError(
+                f"device {profile.name!r} runs {' and '.join(sorted(formats))} ({profile.runtime}), and the command of "
+                f"[network] writes {written}",
+                "name devices that run what it writes, or let it write another format; the file of a space with a "
+                "graph is written as each device needs it",
+            )

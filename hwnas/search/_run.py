@@ -155,12 +155,14 @@ class _Tools:
         if not names:
             return None
         from hwnas.device import DeviceRegistry
-        from hwnas.search._devices import DeviceMeasurer
+        from hwnas.search._devices import DeviceMeasurer, check_format
         from hwnas.search._networks import GraphNetworks
 
         registry = DeviceRegistry(workspace)
         own = space if isinstance(self._networks, GraphNetworks) else None
         profiles = [registry.get(name) for name in names]
+        if self._config.network is not None:
+            check_format(profiles, self._config.network.format)
         return DeviceMeasurer(profiles, store, self._turns, space=own, folder=self._folder / "networks")
 
     def run(self, study: Study, on_event: Listener, stop: threading.Event | None) -> StudyResult:

@@ -214,6 +214,18 @@ def test_a_missing_device_is_named_before_anything_is_kept(project, workspace, s
     assert Study.names(store) == []
 
 
+def test_a_device_that_does_not_run_what_the_command_writes_is_named_before_anything_is_kept(project, workspace, store):
+    (workspace.devices / "lite.toml").write_text('transport = "host"\nruntime = "litert"\nthreads = 1\n')
+    edit(
+        project,
+        (COST, 'name = "p99_ms"\ndevice = "lite"'),
+        ("[evaluation]", '[network]\ncommand = "export {network}"\n\n[evaluation]'),
+    )
+    with pytest.raises(ConfigError, match=r"device 'lite' runs tflite \(litert\), .* writes onnx"):
+        run(project, workspace)
+    assert Study.names(store) == []
+
+
 def test_only_a_study_from_a_file_can_be_resumed(project, workspace, make_study):
     make_study()
     with pytest.raises(StudyError, match="made by a program"):
