@@ -54,6 +54,11 @@ def status_data(study: Study, folder: Path) -> dict[str, Any]:
         "hypervolume": summary.hypervolume[-1] if summary.hypervolume else None,
         "reference": None if summary.reference is None else dict(summary.reference),
         "front": list(summary.front),
+        "fronts": {
+            device: {"front": list(own.front), "hypervolume": own.hypervolume[-1] if own.hypervolume else None}
+            for device, own in summary.by_device().items()
+        },
+        "beaten": {device: found.to_json() for device, found in summary.beaten().items()},
         "latency": {
             "mode": study.settings.latency,
             "predictor": study.settings.predictor,
@@ -110,6 +115,27 @@ def _moment(trial: Trial) -> str | None:
     return None if trial.started_at is None else trial.started_at.isoformat(timespec="seconds")
 
 
+def _fronts(fronts: dict[str, Any]) -> list[list[str]]:
+    """Return a row for the front of each device, where there are several."""
+    if len(fronts) < 2:
+        return []
+    return [
+        [f"front on {device}", f"{plural(len(own['front']), 'trial')}, hypervolume {number(own['hypervolume'])}"]
+        for device, own in fronts.items()
+    ]
+
+
+def _beaten(found: dict[str, Any]) -> list[list[str]]:
+    """Return a row for what beats the baseline, on each device."""
+    rows = []
+    for device, one in found.items():
+        counts = (
+            f"{len(one['better'])} of {plural(one['compared'], 'configuration')}, {len(one['surely'])} significantly"
+        )
+        rows.append(["baseline beaten" + (f" on {device}" if len(found) > 1 else ""), f"by {counts}"])
+    return rows
+
+
 def status_table(data: dict[str, Any]) -> Table:
     """Return what `status_data` says as a table."""
     counts = " · ".join(f"{count} {state}" for state, count in data["trials"].items() if count) or "none yet"
@@ -123,6 +149,8 @@ def status_table(data: dict[str, Any]) -> Table:
         ["trials", f"{counts}, of {data['planned']}"],
         ["hypervolume", number(data["hypervolume"])],
         ["front", f"{plural(len(data['front']), 'trial')}; best {best}" if best else "empty"],
+        *_fronts(data["fronts"]),
+        *_beaten(data["beaten"]),
         ["choosing", f"{plural(data['batches'], 'batch')}, fit {fit}, acquisition {acquisition}"],
     ]
     latency = data["latency"]

@@ -141,7 +141,35 @@ def test_two_studies_are_compared(hwnas, study, workspace, tmp_path):
     assert (elsewhere.exists(), elsewhere.with_suffix(".json").exists()) == (True, True)
     front = hwnas("search", "front", "toy")
     assert "configurations beat the baseline" in front.err
+    assert "baseline beaten" in hwnas("search", "status", "toy").out
     assert any(line.split()[:2] == ["baseline", "0"] for line in front.out.splitlines())
+
+
+def test_each_device_has_its_table_and_a_row_of_the_status(hwnas, workspace):
+    """A study by a program: the watch is fast where the phone is slow."""
+    from hwnas.search import Objective, SearchSettings, Study
+    from hwnas.space import Int, SearchSpace
+    from hwnas.store import Store
+
+    names = ("phone", "watch")
+    objectives = [Objective("accuracy", "maximize")]
+    objectives += [Objective(f"p99_ms@{name}", "minimize", "device", name) for name in names]
+    store = Store.open(workspace.store_url)
+    space = SearchSpace("widths", [Int("width", 1, 9)])
+    study = Study.create(store, SearchSettings(name="two", trials=4, start=4, strategy="sobol"), space, objectives)
+    for trial, accuracy in zip(study.ask(4), (0.9, 0.8, 0.8, 0.7), strict=True):
+        p99_ms = 1.0 + trial.number
+        study.tell(trial, {"accuracy": accuracy, "p99_ms@phone": p99_ms, "p99_ms@watch": 5.0 - p99_ms})
+    store.close()
+    said = hwnas("search", "front", "two")
+    assert said.code == 0, said.err
+    phone, _, watch = said.out.partition("the front on watch")
+    assert [row.split()[0] for row in phone.splitlines()[3:] if row.strip()] == ["0"]
+    assert [row.split()[0] for row in watch.splitlines()[3:6]] == ["0", "2", "3"]
+    assert "rank correlation" in said.out
+    assert "front on phone" in hwnas("search", "status", "two").out
+    data = hwnas("search", "status", "two", "--json").data
+    assert {device: found["front"] for device, found in data["fronts"].items()} == {"phone": [0], "watch": [0, 2, 3]}
 
 
 @pytest.mark.parametrize(
