@@ -118,9 +118,8 @@ def search(which: str, name: str, workspace: Workspace, trials: int | None) -> N
 def say(event: Event) -> None:
     """Print what a reader of the log should know."""
     if isinstance(event, BatchProposed):
-        print(
-            f"  batch {event.batch}: {len(event.trials)} trials by {event.origin}, fit {event.fit_s:.0f} s", flush=True
-        )
+        numbers = ", ".join(str(number) for number in event.trials)
+        print(f"  batch {event.batch} by {event.origin}, fit {event.fit_s:.0f} s: trials {numbers}", flush=True)
     elif isinstance(event, TrialCompleted):
         figures = ", ".join(f"{name} {value.value:.4g}" for name, value in event.trial.values.items())
         print(f"  trial {event.trial.number}: {figures}", flush=True)

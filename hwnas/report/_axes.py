@@ -52,13 +52,23 @@ def axis_ends(objective: Objective, summary: StudySummary) -> tuple[float, float
     if not values:
         return None
     scores = np.array([objective.score(value) for value in values])
-    best = low = scores.max()
+    best = low = float(scores.max())
     if summary.reference is not None and objective.name in summary.reference:
         reference = objective.score(summary.reference[objective.name])
         low = min(best, reference - _MARGIN * abs(best - reference))
     low = max(float(scores.min()), low)
-    ends = [float(best), float(low), *(objective.score(value) for value in _needed(objective, summary))]
-    low, high = min(ends), max(ends)
+    return _padded(objective, [best, low, *(objective.score(value) for value in _needed(objective, summary))])
+
+
+def whole_ends(objective: Objective, summary: StudySummary) -> tuple[float, float] | None:
+    """Return the ends of an axis that has every complete trial within; `None` without one."""
+    scores = [objective.score(trial.values[objective.name].value) for trial in summary.complete]
+    return _padded(objective, scores) if scores else None
+
+
+def _padded(objective: Objective, scores: Sequence[float]) -> tuple[float, float]:
+    """Return values somewhat beyond the least and the greatest of these scores, in ascending order."""
+    low, high = min(scores), max(scores)
     pad = _PAD * (high - low) or 0.05 * abs(high) or 0.05
     first, last = sorted((objective.unscore(low - pad), objective.unscore(high + pad)))
     return first, last
@@ -78,7 +88,7 @@ def relative_axis(axis: Axes, which: Which, objective: Objective, base: float) -
     (beside.set_xlabel if which == "x" else beside.set_ylabel)("relative to the baseline", fontsize=8, color="#666666")
 
 
-def mark_beyond(axis: Axes, points: Sequence[tuple[float, float]]) -> None:
+def mark_beyond(axis: Axes, points: Sequence[tuple[float, float]], color: str = "#999999") -> None:
     """Show the trials that lie outside the axes as small arrows at the edge."""
     (left, right), (bottom, top) = sorted(axis.get_xlim()), sorted(axis.get_ylim())
     beyond: dict[str, list[tuple[float, float]]] = {}
@@ -89,7 +99,7 @@ def mark_beyond(axis: Axes, points: Sequence[tuple[float, float]]) -> None:
     label: str | None = f"poorer, beyond the edge ({sum(map(len, beyond.values()))})"
     for arrow, found in beyond.items():
         across, up = zip(*found, strict=True)
-        axis.plot(across, up, arrow, color="#999999", markersize=4.5, clip_on=False, zorder=2, label=label)
+        axis.plot(across, up, arrow, color=color, markersize=4.5, clip_on=False, zorder=2, label=label)
         label = None
 
 

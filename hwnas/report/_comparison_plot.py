@@ -10,7 +10,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
-from hwnas.report._axes import axis_ends, label_log, mark_beyond, scale
+from hwnas.report._axes import axis_ends, label_log, mark_beyond, scale, whole_ends
 from hwnas.report._comparison import strategies
 from hwnas.report._label import objective_label
 from hwnas.report._plot import axis_label, draw_step, tidy
@@ -34,19 +34,27 @@ _MOST = 3
 
 
 def comparison_figure(comparisons: Sequence[Comparison]) -> Figure:
-    """Return the figure: for each device the configurations of all studies, and their hypervolumes."""
+    """Return the figure: for each device the configurations of all studies, and their hypervolumes.
+
+    Where there are two objectives, one panel shows every configuration, and one what is near the fronts and the
+    baseline; where there are more, each other one has the latter.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    width = 1 + max(len(_others(one)) for one in comparisons)
-    figure = Figure(figsize=(6.4 * width, 5.4 * len(comparisons)), layout="constrained")
+    both = all(len(_others(one)) == 1 for one in comparisons)
+    width = 1 + (2 if both else max(len(_others(one)) for one in comparisons))
+    figure = Figure(figsize=(6.2 * width, 5.4 * len(comparisons)), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(len(comparisons), width, squeeze=False)
     for row, one in zip(grid, comparisons, strict=True):
-        others = _others(one)
-        for axis, other in zip(row, others, strict=False):
-            _draw_pair(axis, one, other, _optimised(one)[0])
-        for axis in row[len(others) : -1]:
+        panels = [(other, False) for other in _others(one)]
+        panels = [(panels[0][0], True), *panels] if both else panels
+        for axis, (other, whole) in zip(row, panels, strict=False):
+            _draw_pair(axis, one, other, _optimised(one)[0], whole=whole)
+        if panels:
+            row[0].legend(loc="best", fontsize=8, framealpha=0.9)
+        for axis in row[len(panels) : -1]:
             axis.set_visible(False)
         _draw_history(row[-1], one)
     figure.suptitle(_title(comparisons), x=0.01, ha="left", fontsize=12)
@@ -58,10 +66,10 @@ def _title(comparisons: Sequence[Comparison]) -> str:
     return names if comparisons[0].baseline is None else f"{names}, relative to the baseline at (1, 1)"
 
 
-def _draw_pair(axis: Axes, one: Comparison, across: Objective, up: Objective) -> None:
-    """Draw one objective against another, of all studies."""
+def _draw_pair(axis: Axes, one: Comparison, across: Objective, up: Objective, *, whole: bool) -> None:
+    """Draw one objective against another, of all studies; the `whole` of them, or what is near the fronts."""
     bases = _base(one, across), _base(one, up)
-    _set_ends(axis, one, across, up, bases)
+    _set_ends(axis, one, across, up, bases, whole=whole)
     for study, (colour, marker) in zip(one.studies, itertools.cycle(_LOOKS)):
         points = [_point(trial, across, up, bases) for trial in study.complete]
         style: dict[str, Any] = {"linestyle": "none", "markersize": 6, "markeredgecolor": "white", "zorder": 3}
@@ -69,17 +77,16 @@ def _draw_pair(axis: Axes, one: Comparison, across: Objective, up: Objective) ->
             [x for x, _ in points], [y for _, y in points], marker, color=colour, label=_label(one, study), **style
         )
         _draw_front(axis, study, across, up, bases, colour)
+        mark_beyond(axis, points, colour)
     if one.baseline is not None:
         star: dict[str, Any] = {"markersize": 16, "markeredgecolor": "white", "zorder": 6, "linestyle": "none"}
         for draw in (axis.axvline, axis.axhline):
             draw(1.0, color=_INK, linewidth=0.9, linestyle=":", zorder=1)
         axis.plot(1.0, 1.0, "*", color=_INK, label="baseline", **star)
-    mark_beyond(axis, [_point(trial, across, up, bases) for study in one.studies for trial in study.complete])
     for objective, put, arrows in ((across, axis.set_xlabel, ("←", "→")), (up, axis.set_ylabel, ("↓", "↑"))):
         put(_words(one, objective, arrows))
-    if one.device:
-        axis.set_title(one.device, loc="left", fontsize=10)
-    axis.legend(loc="best", fontsize=8, framealpha=0.9)
+    words = f"{one.device}: " if one.device else ""
+    axis.set_title(f"{words}{'all configurations' if whole else 'near the fronts'}", loc="left", fontsize=10)
     tidy(axis)
 
 
@@ -112,12 +119,14 @@ def _draw_history(axis: Axes, one: Comparison) -> None:
     tidy(axis)
 
 
-def _set_ends(axis: Axes, one: Comparison, across: Objective, up: Objective, bases: tuple[float, float]) -> None:
+def _set_ends(
+    axis: Axes, one: Comparison, across: Objective, up: Objective, bases: tuple[float, float], *, whole: bool
+) -> None:
     pooled = one.pooled()
     sides: tuple[tuple[Which, Objective, float], ...] = (("x", across, bases[0]), ("y", up, bases[1]))
     for which, objective, base in sides:
         scale(axis, which, objective)
-        ends = axis_ends(objective, pooled)
+        ends = whole_ends(objective, pooled) if whole else axis_ends(objective, pooled)
         if ends is None:
             continue
         low, high = (end / base for end in ends)

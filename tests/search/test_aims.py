@@ -83,3 +83,28 @@ def test_a_batch_improves_both_fronts_and_is_fitted_once_an_outcome(space, trial
     assert list(proposals.diagnostics["reference"]) == ["phone", "watch"]
     joint = SaasQnehviStrategy(settings, joint=True).propose(space, BOTH, trials, 4, np.random.default_rng(0))
     assert list(joint.diagnostics["reference"]) == [objective.name for objective in BOTH]
+
+
+def test_the_reference_is_the_given_one_once_something_beats_it(space, made_up):
+    architectures = space.sample(3, np.random.default_rng(0))
+    told = [(0.5, 1.0), (0.7, 3.0), (0.4, 0.8)]
+    trials = [
+        made_up.trial(n, arch, {"accuracy": accuracy, "p99_ms": p99_ms})
+        for n, (arch, (accuracy, p99_ms)) in enumerate(zip(architectures, told, strict=True))
+    ]
+
+    def reference(*objectives):
+        (aim,) = aims(objectives, trials).values()
+        return dict(aim.reference)
+
+    latency = Objective("p99_ms", "minimize")
+    inferred = {"accuracy": 0.4 - 0.1 * 0.3, "p99_ms": -3.0 - 0.1 * 2.2}
+    for given, expected in [
+        (None, inferred["accuracy"]),
+        (0.45, 0.45),
+        (0.9, inferred["accuracy"]),  # nothing is better: it would see no improvement anywhere
+    ]:
+        found = reference(Objective("accuracy", "maximize", reference=given), latency)
+        assert found == pytest.approx({**inferred, "accuracy": expected})
+    limited = Objective("p99_ms", "minimize", limit=2.0)
+    assert reference(ACCURACY, limited) == pytest.approx({"accuracy": 0.39, "p99_ms": -1.0 - 0.02})
