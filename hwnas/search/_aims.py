@@ -2,6 +2,11 @@
 
 Where several devices are targets, each has a front. What a candidate improves one by counts as a share of that front's
 hypervolume now, so that no device counts more for the unit or the spread of its figures.
+
+A reference point that is given may lie where nothing is yet. Then no candidate seems to improve anything; and were the
+whole front to be improved instead, batch after batch would go to its ends, which the point rules out. So it is eased:
+moved towards the worse in all objectives by the same share of what they spread, as little as lets one trial be better.
+What counts is where the models think that the trials lie, for the luckiest of noisy observations is no sign.
 """
 
 from __future__ import annotations
@@ -22,10 +27,17 @@ from hwnas.search._targets import NO_DEVICE, targets
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from jaxtyping import Float
+
     from hwnas.search._data import OutcomeData
+    from hwnas.search._models import Models
     from hwnas.search._objective import Objective
     from hwnas.search._trial import Trial
     from hwnas.space import Architecture
+
+
+#: What the reference point leaves to the best trial, as a share of what the objectives spread.
+_ROOM = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +48,13 @@ class Aim:
         objectives: its own.
         reference: its reference point, in scores, by the name of each optimised objective.
         volume: the hypervolume of the trials so far above that point, in scores; positive.
+        eased: whether that point is worse than the one that was given, which nothing reaches yet.
     """
 
     objectives: tuple[Objective, ...]
     reference: Mapping[str, float]
     volume: float
+    eased: bool = False
 
     def front(self, data: Sequence[OutcomeData], *, alone: bool) -> Front:
         """Return the front as the acquisition takes it.
@@ -61,16 +75,19 @@ class Aim:
         )
 
 
-def aims(objectives: Sequence[Objective], trials: Sequence[Trial], *, joint: bool = False) -> dict[str, Aim]:
+def aims(
+    objectives: Sequence[Objective], trials: Sequence[Trial], models: Models | None = None, *, joint: bool = False
+) -> dict[str, Aim]:
     """Return by device what is to be improved; with `joint` the one front of all objectives, by no name.
 
     Args:
         objectives: the study's.
         trials: the study's; at least one complete.
+        models: of the objectives, which tell where trials lie behind their noise; as they were observed by default.
         joint: see above.
     """
     own = {NO_DEVICE: tuple(objectives)} if joint else targets(objectives)
-    return {device: _aim(part, trials) for device, part in own.items()}
+    return {device: _aim(part, trials, models) for device, part in own.items()}
 
 
 def good_architectures(found: Mapping[str, Aim], trials: Sequence[Trial]) -> list[Architecture]:
@@ -83,18 +100,47 @@ def good_architectures(found: Mapping[str, Aim], trials: Sequence[Trial]) -> lis
     return list({trial.id: trial.architecture for trial in mixed}.values())
 
 
-def _aim(objectives: Sequence[Objective], trials: Sequence[Trial]) -> Aim:
+def _aim(objectives: Sequence[Objective], trials: Sequence[Trial], models: Models | None) -> Aim:
     optimised = [objective for objective in objectives if objective.optimize]
     found = eligible(objectives, trials)
     Y = scores(objectives, found or complete_trials(trials))
-    inferred = infer_reference(Y)
+    point = infer_reference(Y)
     references = given_references(optimised, trials)
     given = np.array([o.score(references[o.name]) if o.name in references else math.nan for o in optimised])
-    point = np.where(np.isnan(given), inferred, given)
-    if not found or not (point < Y).all(axis=1).any():
-        point = inferred
+    least = hypervolume(Y[non_dominated(Y)], point)
+    if found and not np.isnan(given).all():
+        point, least = _eased(given, point, optimised, found, models)
     reference = {objective.name: float(score) for objective, score in zip(optimised, point, strict=True)}
-    return Aim(tuple(objectives), reference, hypervolume(Y[non_dominated(Y)], point))
+    eased = bool((point < given).any())
+    return Aim(tuple(objectives), reference, max(hypervolume(Y[non_dominated(Y)], point), least), eased)
+
+
+def _eased(
+    given: Float[np.ndarray, " m"],
+    inferred: Float[np.ndarray, " m"],
+    optimised: Sequence[Objective],
+    found: Sequence[Trial],
+    models: Models | None,
+) -> tuple[Float[np.ndarray, " m"], float]:
+    """Return the reference point, eased as far as it must be, and the volume of the room that it leaves.
+
+    Args:
+        given: scores; NaN where none is given.
+        inferred: those that stand in for them.
+        optimised: the objectives of both.
+        found: trials within the limits.
+        models: see `aims`.
+    """
+    Y = scores(optimised, found)
+    spread = Y.std(axis=0)
+    if models is not None:
+        expected = models.expected([trial.architecture for trial in found])
+        Y = np.stack([expected[objective.name] for objective in optimised], axis=1)
+        spread = np.array([models.spread(objective.name) for objective in optimised])
+    spread = np.where(spread > 0.0, spread, 1.0)
+    lack = np.nanmax((given - Y) / spread, axis=1).min()
+    eased = given - max(0.0, float(lack) + _ROOM) * spread
+    return np.where(np.isnan(given), inferred, eased), float(np.prod(_ROOM * spread))
 
 
 def _best(objectives: Sequence[Objective], trials: Sequence[Trial]) -> list[Trial]:

@@ -1,14 +1,16 @@
 """Which architectures are looked at: the acquisition is maximised on architectures, so all are valid and new.
 
 A pool is drawn from three places: evenly from the whole space, the neighbours of the front's members, and mutations of
-the front and of other good trials. For each proposal the pool's best are valued; from them local search
-follows the best neighbour until none is better by a twentieth. What the search looked at joins the pool, so that the
-next proposal starts from it. Where limits can be computed, what breaks them may be a step of the search, but is not
-chosen.
+the front and of other good trials. While nothing reaches the reference point, mutations are wide too: parts of a good
+trial and parts of any architecture, which is how what seems not to matter comes to vary. For each proposal the pool's
+best are valued; from them local search follows the best neighbour until none is better by a twentieth. What the search
+looked at joins the pool, so that the next proposal starts from it. Where limits can be computed, what breaks them may
+be a step of the search, but is not chosen.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +44,8 @@ _LOOKS = 96
 _SEARCHED = 4
 #: The front's members whose neighbours join the pool, and mutations of each.
 _MEMBERS, _MUTATIONS = 16, 16
+#: How large a part of the parameters a wide mutation takes from elsewhere.
+_PARTS = (0.1, 0.25, 0.5)
 
 
 def first_candidates(
@@ -51,6 +55,8 @@ def first_candidates(
     rng: np.random.Generator,
     seen: Collection[str],
     points: Points | None = None,
+    *,
+    wide: bool = False,
 ) -> tuple[list[Architecture], set[str]]:
     """Return the pool's first members, distinct and unseen, and the ids of those beside good trials.
 
@@ -61,17 +67,31 @@ def first_candidates(
         rng: the source of chance.
         seen: ids of architectures that have a trial.
         points: says which are within the limits that can be computed; all are where it is `None`.
+        wide: whether mutations are wide too.
 
     Raises:
         SpaceError: the space holds no new one.
     """
     found = {arch.id: arch for arch in _from_everywhere(space, n, rng, seen, points)}
     everywhere = set(found)
-    for member in good[:_MEMBERS]:
-        for arch in (*_some(space.neighbours(member, rng), rng), *space.perturb(member, rng, _MUTATIONS)):
-            if arch.id not in seen:
-                found.setdefault(arch.id, arch)
+    members = good[:_MEMBERS]
+    beside = [(*_some(space.neighbours(one, rng), rng), *space.perturb(one, rng, _MUTATIONS)) for one in members]
+    if wide:
+        beside.append(tuple(_crossed(space, members, rng)))
+    for arch in itertools.chain(*beside):
+        if arch.id not in seen:
+            found.setdefault(arch.id, arch)
     return list(found.values()), set(found) - everywhere
+
+
+def _crossed(space: SearchSpace, members: Sequence[Architecture], rng: np.random.Generator) -> list[Architecture]:
+    """Return wide mutations of each member: some of its parameters are those of an architecture from anywhere."""
+    donors = space.encode(sample_up_to(space, _MUTATIONS * len(members), rng, ()))
+    own = np.repeat(space.encode(members), _MUTATIONS, axis=0)[: len(donors)]
+    names = list(dict.fromkeys(column.parameter for column in space.columns))
+    column_of = [names.index(column.parameter) for column in space.columns]
+    taken = rng.random((len(donors), len(names))) < rng.choice(_PARTS, size=(len(donors), 1))
+    return space.decode(np.where(taken[:, column_of], donors, own))
 
 
 def _from_everywhere(

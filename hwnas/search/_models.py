@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Sequence
 
+    from jaxtyping import Float
+
     from hwnas.search._computed import Computed
     from hwnas.search._config import SaasSettings
     from hwnas.search._data import OutcomeData
@@ -49,6 +51,23 @@ class Models:
         """What a person should know of the fits."""
         fitted = [model for model in self.outcomes if isinstance(model, Surrogate)]
         return [model.notice for model in fitted if model.notice]
+
+    def expected(self, architectures: Sequence[Architecture]) -> dict[str, Float[np.ndarray, " n"]]:
+        """Return by outcome the scores that are expected of `n` architectures, tried or not."""
+        rows = self.points.rows(architectures).numpy()
+        found = {}
+        for model in self.outcomes:
+            data = model.data
+            if isinstance(model, Known):
+                mean = rows[:, model.column]
+            else:
+                mean = model.predict(rows[:, : self.points.d])[0].mean(axis=0)
+            found[data.objective.name] = data.location + data.scale * mean
+        return found
+
+    def spread(self, name: str) -> float:
+        """Return the standard deviation of an outcome's scores, by which the models scale them."""
+        return next(model.data.scale for model in self.outcomes if model.data.objective.name == name)
 
     def describe(self, space: SearchSpace, chosen: Sequence[Architecture]) -> dict[str, Any]:
         """Return what the models say of themselves, and of what was chosen, as JSON data."""

@@ -45,9 +45,10 @@ class SaasQnehviStrategy:
     - **Data.** Every value that is known serves, of failed and running trials too; see `hwnas.search._data`.
     - **Noise.** Where every value of an outcome has a standard error, that is its observation noise; else one is
       inferred.
-    - **Reference.** An objective's own, once some trial within limits is better than all of them. Until then, and for
-      objectives without one, it lies somewhat below the front of the trials so far, in model space; so the front can
-      always be improved, and the search does not stall while nothing reaches a reference point that was set too high.
+    - **Reference.** An objective's own, eased while no trial within limits is better than all of them; for objectives
+      without one it lies somewhat below the front of the trials so far. So the front can always be improved, the search
+      does not stall while nothing reaches a point that was set too high, and it goes towards that point, not to the
+      ends of the front; see `hwnas.search._aims`.
     - **Devices.** Where several are targets, each has a front, and a candidate is worth the sum of what it is expected
       to improve them by, each as a share of that front's hypervolume now. There is one fit an outcome, and the draws of
       those that fronts share are the same; see `hwnas.search._aims`.
@@ -162,11 +163,12 @@ class SaasQnehviStrategy:
         from hwnas.search._aims import aims, good_architectures
         from hwnas.search._candidates import Pool, first_candidates
 
-        found = aims(objectives, trials, joint=self._joint)
+        found = aims(objectives, trials, models, joint=self._joint)
         acquisition = self._acquisition(objectives, trials, models, found, n, rng)
         seen, points = {trial.id for trial in trials}, models.points
         good = good_architectures(found, trials)
-        candidates, near = first_candidates(space, good, self.settings.candidates, rng, seen, points)
+        wide = any(aim.eased for aim in found.values())
+        candidates, near = first_candidates(space, good, self.settings.candidates, rng, seen, points, wide=wide)
         pool = Pool(space, acquisition, candidates, seen, rng, near, points)
         picks: list[tuple[Architecture, float]] = []
         while len(picks) < n and (pick := pool.choose()) is not None:

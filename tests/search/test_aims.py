@@ -4,6 +4,7 @@ import pytest
 from hwnas.search import Objective, SaasQnehviStrategy, SaasSettings
 from hwnas.search._aims import aims, good_architectures
 from hwnas.search._data import outcome_data
+from hwnas.search._models import fit_models
 from hwnas.search._pareto import hypervolume
 
 ACCURACY = Objective("accuracy", "maximize")
@@ -102,9 +103,48 @@ def test_the_reference_is_the_given_one_once_something_beats_it(space, made_up):
     for given, expected in [
         (None, inferred["accuracy"]),
         (0.45, 0.45),
-        (0.9, inferred["accuracy"]),  # nothing is better: it would see no improvement anywhere
+        (0.9, 0.7 - 0.1 * np.std([0.5, 0.7, 0.4])),  # nothing is better: it would see no improvement anywhere
     ]:
         found = reference(Objective("accuracy", "maximize", reference=given), latency)
         assert found == pytest.approx({**inferred, "accuracy": expected})
     limited = Objective("p99_ms", "minimize", limit=2.0)
     assert reference(ACCURACY, limited) == pytest.approx({"accuracy": 0.39, "p99_ms": -1.0 - 0.02})
+
+
+def test_a_reference_that_nothing_reaches_is_eased_in_all_objectives_alike(space, made_up):
+    architectures = space.sample(3, np.random.default_rng(0))
+    told = [(0.9, 8.0), (0.7, 4.0), (0.4, 0.8)]
+    trials = [
+        made_up.trial(n, arch, {"accuracy": accuracy, "p99_ms": p99_ms})
+        for n, (arch, (accuracy, p99_ms)) in enumerate(zip(architectures, told, strict=True))
+    ]
+    objectives = Objective("accuracy", "maximize", reference=0.8), Objective("p99_ms", "minimize", reference=3.0)
+    (aim,) = aims(objectives, trials).values()
+    accuracies, latencies = np.array(told).T
+    assert aim.eased
+    by_accuracy = (0.8 - aim.reference["accuracy"]) / accuracies.std()
+    by_latency = (-aim.reference["p99_ms"] - 3.0) / latencies.std()
+    assert by_accuracy == pytest.approx(by_latency)
+    better = (accuracies > aim.reference["accuracy"]) & (-latencies > aim.reference["p99_ms"])
+    assert better.tolist() == [False, True, False]  # the one in the middle, and not the ends of the front
+    assert aim.volume > 0.0
+
+
+def test_the_luck_of_a_noisy_trial_reaches_no_reference(space, made_up):
+    """One of many like trials was observed far above what they all are; the models know better."""
+    rng = np.random.default_rng(0)
+    architectures = space.sample(24, rng)
+    accuracies = 0.5 + 0.02 * rng.standard_normal(24)
+    accuracies[7] = 0.7
+    trials = [
+        made_up.trial(n, arch, {"accuracy": float(accuracy), "p99_ms": 1.0 + n % 2})
+        for n, (arch, accuracy) in enumerate(zip(architectures, accuracies, strict=True))
+    ]
+    objectives = Objective("accuracy", "maximize", reference=0.65), Objective("p99_ms", "minimize")
+    settings = SaasSettings(fit="map", members=2)
+    models = fit_models(space, objectives, trials, settings, None, np.random.default_rng(0))
+    (observed,) = aims(objectives, trials).values()
+    (expected,) = aims(objectives, trials, models).values()
+    assert not observed.eased
+    assert expected.eased
+    assert expected.reference["accuracy"] < 0.65

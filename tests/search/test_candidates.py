@@ -46,6 +46,23 @@ def test_the_first_candidates_are_distinct_valid_and_unseen(space, rng):
         space.validate(arch.values)
 
 
+def test_wide_mutations_are_part_a_good_trial_and_part_anything(space, rng):
+    front = space.sample(2, rng)
+    narrow, _ = first_candidates(space, front, 16, np.random.default_rng(1), ())
+    found, near = first_candidates(space, front, 16, np.random.default_rng(1), (), wide=True)
+    assert found[: len(narrow)] == narrow
+    added = found[len(narrow) :]
+    assert len(added) >= 8
+    assert {arch.id for arch in added} <= near
+    for arch in added:
+        space.validate(arch.values)
+    apart = [
+        min(sum(arch[name] != one[name] for name in arch.values if name in one.values) for one in front)
+        for arch in added
+    ]
+    assert max(apart) >= 3
+
+
 def test_local_search_finds_what_the_pool_does_not_have(hill, rng):
     space, height = hill
     candidates = space.sample(32, rng)
