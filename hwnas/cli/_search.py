@@ -137,6 +137,8 @@ def status(context: typer.Context, name: Name, json: Json = False) -> None:
     _output.show(status_table(data))
     if data["state"] == "stopped":
         _output.note(f"go on with it: hwnas search resume {name}")
+    if data["trials"].get("complete"):
+        _output.note(f"all of it on one page: hwnas report {name}")
 
 
 @app.command()
@@ -217,6 +219,8 @@ def _finish(context: typer.Context, result: StudyResult, *, stopped: bool, json:
     else:
         show_front(summary)
     write_report(summary, settings(context).workspace())
+    if not json:
+        _output.note(f"all of it on one page: hwnas report {result.name}")
 
 
 def show_front(summary: StudySummary) -> None:
