@@ -37,7 +37,7 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "network": network,
     "nasbench201": nasbench201,
 }
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1") | {
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1") | {
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 }
 
@@ -135,7 +135,7 @@ def unfinished(runs: list[Run], folder: Path, evaluations: int) -> Iterator[Run]
 def start(run: Run, folder: Path, evaluations: int) -> subprocess.Popen[bytes]:
     """Start a run in a process of its own with one thread."""
     command = [sys.executable, "-m", "benchmarks.search", "--execute", str(run), "--out", str(folder)]
-    environment = os.environ | _ONE_THREAD
+    environment = os.environ | ONE_THREAD
     return subprocess.Popen([*command, "--evaluations", str(evaluations)], cwd=REPOSITORY, env=environment)
 
 
