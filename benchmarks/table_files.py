@@ -79,7 +79,7 @@ def write_files(store: Store, space: str, folder: Path, networks: int, operation
     names = {operation_name(operation) for operation in operations}
     alone = [
         record
-        for name in in_order(list(columns))
+        for name in (in_order(list(columns)) if names else ())
         for record in measurement_records(store, device=name)
         if record["network_name"] in names
     ]

@@ -59,7 +59,7 @@ def in_a_process(method: str, trials: int, limit_s: float) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.search.cost", "--execute", method, str(trials)]
     try:
         done = subprocess.run(
-            command, cwd=REPOSITORY, env=os.environ | ONE_THREAD, capture_output=True, timeout=limit_s, check=True
+            command, cwd=REPOSITORY, env=os.environ | ONE_THREAD, stdout=subprocess.PIPE, timeout=limit_s, check=True
         )
     except subprocess.TimeoutExpired:
         return {"over_s": limit_s}

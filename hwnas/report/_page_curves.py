@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hwnas.report._label import objective_label
-from hwnas.report._page_plot import BLUE, GREY, PINK, VERMILION, Figure, Plot, axis, layout, objective_axis
+from hwnas.report._page_plot import BLUE, GREY, PINK, VERMILION, Figure, Plot, axis, layout, lines, objective_axis
 from hwnas.search import TrialState
 
 if TYPE_CHECKING:
@@ -57,21 +57,10 @@ def _plot(material: Material, objective: Objective, place: int, found: dict[int,
 def _lines(
     name: str, some: Sequence[int], found: dict[int, list[tuple[float, float]]], colour: str, width: float
 ) -> Figure:
-    """Return the curves of some trials as one trace, with a gap between two of them."""
-    x: list[float | None] = []
-    y: list[float | None] = []
-    numbers: list[int | None] = []
-    for number in some:
-        x += [*(epoch for epoch, _ in found[number]), None]
-        y += [*(value for _, value in found[number]), None]
-        numbers += [*(number for _ in found[number]), None]
+    """Return the curves of some trials as one trace."""
     return {
-        "type": "scatter",
-        "mode": "lines",
+        **lines((number, found[number]) for number in some),
         "name": f"{name} ({len(some)})",
-        "x": x,
-        "y": y,
-        "customdata": numbers,
         "hoverinfo": "x+y+text",
         "line": {"color": colour, "width": width},
         "opacity": 0.75,

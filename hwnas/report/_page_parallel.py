@@ -13,7 +13,7 @@ import numpy as np
 
 from hwnas.report._label import number, objective_label
 from hwnas.report._page_parameters import sorted_parameters
-from hwnas.report._page_plot import BLUE, GREY, ORANGE, VERMILION, Figure, Plot, layout, plain, shown
+from hwnas.report._page_plot import BLUE, GREY, ORANGE, VERMILION, Figure, Plot, layout, lines, plain, shown
 from hwnas.space import Float, Int
 
 if TYPE_CHECKING:
@@ -136,15 +136,12 @@ def _classes(
 
 
 def _lines(trials: Sequence[Trial], scales: Sequence[_Scale]) -> Figure:
-    """Return the lines of some trials as one trace, with a gap between two of them."""
-    x: list[float | None] = []
-    y: list[float | None] = []
-    numbers: list[int | None] = []
-    for trial in trials:
-        x += [*range(len(scales)), None]
-        y += [*(round(scale.places.get(trial.number, _INACTIVE), 4) for scale in scales), None]
-        numbers += [*(trial.number for _ in scales), None]
-    return {"type": "scatter", "mode": "lines", "x": x, "y": y, "customdata": numbers, "hoverinfo": "text"}
+    """Return the lines of some trials as one trace."""
+    curves = (
+        (trial.number, [(x, round(scale.places.get(trial.number, _INACTIVE), 4)) for x, scale in enumerate(scales)])
+        for trial in trials
+    )
+    return {**lines(curves), "hoverinfo": "text"}
 
 
 def _layout(scales: Sequence[_Scale]) -> Figure:

@@ -18,7 +18,7 @@ from hwnas.report._label import GUESS, interval_text, number, objective_label
 from hwnas.report._summary import is_guess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hwnas.report._summary import StudySummary
     from hwnas.search import Objective, Trial
@@ -63,6 +63,22 @@ def plain(text: object) -> str:
     """Return text as a plot shows it literally: what Plotly would take for markup is escaped, and the long is cut."""
     words = " ".join(str(text).split())
     return html.escape(words if len(words) <= _LONGEST else words[: _LONGEST - 1] + "…", quote=False)
+
+
+def lines(curves: Iterable[tuple[int, Sequence[tuple[float, float]]]]) -> Figure:
+    """Return the lines of some trials as one trace, with a gap between two of them.
+
+    Args:
+        curves: of each trial its number, and its points.
+    """
+    x: list[float | None] = []
+    y: list[float | None] = []
+    numbers: list[int | None] = []
+    for trial, points in curves:
+        x += [*(across for across, _ in points), None]
+        y += [*(up for _, up in points), None]
+        numbers += [*(trial for _ in points), None]
+    return {"type": "scatter", "mode": "lines", "x": x, "y": y, "customdata": numbers}
 
 
 def layout(height_px: int, **more: Any) -> Figure:

@@ -104,20 +104,20 @@ def _aim(objectives: Sequence[Objective], trials: Sequence[Trial], models: Model
     optimised = [objective for objective in objectives if objective.optimize]
     found = eligible(objectives, trials)
     Y = scores(objectives, found or complete_trials(trials))
-    point = infer_reference(Y)
+    point, room = infer_reference(Y), 0.0
     references = given_references(optimised, trials)
     given = np.array([o.score(references[o.name]) if o.name in references else math.nan for o in optimised])
-    least = hypervolume(Y[non_dominated(Y)], point)
     if found and not np.isnan(given).all():
-        point, least = _eased(given, point, optimised, found, models)
+        point, room = _eased(given, point, Y, optimised, found, models)
     reference = {objective.name: float(score) for objective, score in zip(optimised, point, strict=True)}
-    eased = bool((point < given).any())
-    return Aim(tuple(objectives), reference, max(hypervolume(Y[non_dominated(Y)], point), least), eased)
+    volume = max(hypervolume(Y[non_dominated(Y)], point), room)
+    return Aim(tuple(objectives), reference, volume, eased=bool((point < given).any()))
 
 
 def _eased(
     given: Float[np.ndarray, " m"],
     inferred: Float[np.ndarray, " m"],
+    Y: Float[np.ndarray, "n m"],
     optimised: Sequence[Objective],
     found: Sequence[Trial],
     models: Models | None,
@@ -127,11 +127,11 @@ def _eased(
     Args:
         given: scores; NaN where none is given.
         inferred: those that stand in for them.
-        optimised: the objectives of both.
-        found: trials within the limits.
+        Y: as the trials were observed.
+        optimised: the objectives of all these.
+        found: the trials, within the limits.
         models: see `aims`.
     """
-    Y = scores(optimised, found)
     spread = Y.std(axis=0)
     if models is not None:
         expected = models.expected([trial.architecture for trial in found])

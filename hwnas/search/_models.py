@@ -58,10 +58,7 @@ class Models:
         found = {}
         for model in self.outcomes:
             data = model.data
-            if isinstance(model, Known):
-                mean = rows[:, model.column]
-            else:
-                mean = model.predict(rows[:, : self.points.d])[0].mean(axis=0)
+            mean = rows[:, model.column] if isinstance(model, Known) else model.expected(rows[:, : self.points.d])
             found[data.objective.name] = data.location + data.scale * mean
         return found
 

@@ -66,16 +66,17 @@ class Settler:
         may take some off the front before they are measured.
         """
         foresight = self._tools.foresight
-        learning = foresight is not None and foresight.measures
+        learner = foresight if foresight is not None and foresight.measures else None
         while True:
-            if foresight is not None and learning:
-                self._predict_anew(foresight)
+            if learner is not None:
+                self._predict_anew(learner)
             members = self._study.winners()
             numbers = [t.number for t in members if self._guessed(t) and t.number not in self._lost]
-            if foresight is not None and learning:
+            if learner is not None and numbers:
                 at_stake = self._stakes(self._study.trials())
                 numbers = sorted(numbers, key=lambda number: -at_stake.get(number, 0.0))[:_AT_ONCE]
-                numbers = numbers or self._at_stake(foresight)
+            elif learner is not None:
+                numbers = self._at_stake(learner)
             if not numbers:
                 return
             self._measure(numbers)

@@ -86,13 +86,23 @@ def test_a_batch_improves_both_fronts_and_is_fitted_once_an_outcome(space, trial
     assert list(joint.diagnostics["reference"]) == [objective.name for objective in BOTH]
 
 
-def test_the_reference_is_the_given_one_once_something_beats_it(space, made_up):
-    architectures = space.sample(3, np.random.default_rng(0))
+@pytest.fixture
+def observed(space, made_up):
+    """Return complete trials with these accuracies and latencies."""
+
+    def make(told):
+        architectures = space.sample(len(told), np.random.default_rng(0))
+        return [
+            made_up.trial(n, arch, {"accuracy": accuracy, "p99_ms": p99_ms})
+            for n, (arch, (accuracy, p99_ms)) in enumerate(zip(architectures, told, strict=True))
+        ]
+
+    return make
+
+
+def test_the_reference_is_the_given_one_once_something_beats_it(observed):
     told = [(0.5, 1.0), (0.7, 3.0), (0.4, 0.8)]
-    trials = [
-        made_up.trial(n, arch, {"accuracy": accuracy, "p99_ms": p99_ms})
-        for n, (arch, (accuracy, p99_ms)) in enumerate(zip(architectures, told, strict=True))
-    ]
+    trials = observed(told)
 
     def reference(*objectives):
         (aim,) = aims(objectives, trials).values()
@@ -111,13 +121,9 @@ def test_the_reference_is_the_given_one_once_something_beats_it(space, made_up):
     assert reference(ACCURACY, limited) == pytest.approx({"accuracy": 0.39, "p99_ms": -1.0 - 0.02})
 
 
-def test_a_reference_that_nothing_reaches_is_eased_in_all_objectives_alike(space, made_up):
-    architectures = space.sample(3, np.random.default_rng(0))
+def test_a_reference_that_nothing_reaches_is_eased_in_all_objectives_alike(observed):
     told = [(0.9, 8.0), (0.7, 4.0), (0.4, 0.8)]
-    trials = [
-        made_up.trial(n, arch, {"accuracy": accuracy, "p99_ms": p99_ms})
-        for n, (arch, (accuracy, p99_ms)) in enumerate(zip(architectures, told, strict=True))
-    ]
+    trials = observed(told)
     objectives = Objective("accuracy", "maximize", reference=0.8), Objective("p99_ms", "minimize", reference=3.0)
     (aim,) = aims(objectives, trials).values()
     accuracies, latencies = np.array(told).T
@@ -130,16 +136,12 @@ def test_a_reference_that_nothing_reaches_is_eased_in_all_objectives_alike(space
     assert aim.volume > 0.0
 
 
-def test_the_luck_of_a_noisy_trial_reaches_no_reference(space, made_up):
+def test_the_luck_of_a_noisy_trial_reaches_no_reference(space, observed):
     """One of many like trials was observed far above what they all are; the models know better."""
     rng = np.random.default_rng(0)
-    architectures = space.sample(24, rng)
     accuracies = 0.5 + 0.02 * rng.standard_normal(24)
     accuracies[7] = 0.7
-    trials = [
-        made_up.trial(n, arch, {"accuracy": float(accuracy), "p99_ms": 1.0 + n % 2})
-        for n, (arch, accuracy) in enumerate(zip(architectures, accuracies, strict=True))
-    ]
+    trials = observed([(float(accuracy), 1.0 + n % 2) for n, accuracy in enumerate(accuracies)])
     objectives = Objective("accuracy", "maximize", reference=0.65), Objective("p99_ms", "minimize")
     settings = SaasSettings(fit="map", members=2)
     models = fit_models(space, objectives, trials, settings, None, np.random.default_rng(0))
