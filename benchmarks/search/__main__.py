@@ -101,6 +101,7 @@ def wanted(options: argparse.Namespace) -> list[Run]:
         for method in sorted(methods, key=list(METHODS).index)
         for seed in options.seeds
         for problem in problems
+        if PROBLEMS[problem]().space.has_graph or not METHODS[method].networks
         if any(a in ("*", problem) and b in ("*", method) for a, b in named)
     ]
 

@@ -57,6 +57,7 @@ class Entry:
         most: evaluations at most, for what costs too much to go on.
         replays: whether it goes on as well when it is told what another process has evaluated.
         needs: the package it comes from.
+        networks: whether it differs from another only where the space makes networks.
     """
 
     label: str
@@ -66,6 +67,7 @@ class Entry:
     most: int | None = None
     replays: bool = True
     needs: str = "hwnas"
+    networks: bool = False
 
     @property
     def installed(self) -> bool:
@@ -110,6 +112,14 @@ def _nuts(problem: Problem, seed: int) -> Method:
 
 def _fast(problem: Problem, seed: int) -> Method:
     return Ours(problem, seed, SaasQnehviStrategy(SaasSettings(fit="map")))
+
+
+def _nuts_choices(problem: Problem, seed: int) -> Method:
+    return Ours(problem, seed, SaasQnehviStrategy(SaasSettings(fit="nuts", network=False)))
+
+
+def _fast_choices(problem: Problem, seed: int) -> Method:
+    return Ours(problem, seed, SaasQnehviStrategy(SaasSettings(fit="map", network=False)))
 
 
 def _sobol(problem: Problem, seed: int) -> Method:
@@ -158,6 +168,8 @@ METHODS: dict[str, Entry] = {
     "sobol": Entry("Sobol points", _sobol, ours=True),
     "saas-qnehvi": Entry("hwnas, NUTS", _nuts, ours=True),
     "saas-map": Entry("hwnas, fast", _fast, ours=True),
+    "saas-qnehvi-choices": Entry("hwnas, NUTS, sees choices alone", _nuts_choices, ours=True, networks=True),
+    "saas-map-choices": Entry("hwnas, fast, sees choices alone", _fast_choices, ours=True, networks=True),
     "nsga2": Entry("hwnas, NSGA-II", _evolved, ours=True),
     "random": Entry("hwnas, random", _random, ours=True),
     "optuna-tpe": Entry("Optuna TPE", _tpe, needs="optuna"),

@@ -179,7 +179,8 @@ def plot(lines: list[Line], evaluations: int, path: Path) -> None:
     figure = Figure(figsize=(15, 8), layout="constrained")
     FigureCanvasAgg(figure)
     axes = list(figure.subplots(2, 3).flat)
-    colours = dict(zip(METHODS, _COLOURS, strict=False))
+    colours = dict(zip([name for name, entry in METHODS.items() if not entry.networks], _COLOURS, strict=False))
+    colours |= {name: colours[_whole(name)] for name, entry in METHODS.items() if entry.networks}
     for axis, problem in zip(axes, problems, strict=False):
         _draw_problem(axis, problem, [line for line in lines if line.problem == problem], colours, evaluations)
     last, *unused = axes[len(problems) :]
@@ -191,6 +192,11 @@ def plot(lines: list[Line], evaluations: int, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def _whole(method: str) -> str:
+    """Return the method that one with less to see is compared with."""
+    return method.removesuffix("-choices")
+
+
 def _draw_problem(axis: Axes, problem: str, lines: list[Line], colours: dict[str, str], evaluations: int) -> None:
     best = PROBLEMS[problem]().best
     if best is not None:
@@ -198,8 +204,16 @@ def _draw_problem(axis: Axes, problem: str, lines: list[Line], colours: dict[str
     for line in lines:
         mean, x = line.curves.mean(axis=0), np.arange(1, line.curves.shape[1] + 1)
         ours = line.method.startswith("saas-")
-        axis.plot(x, mean, color=colours[line.method], linewidth=2.8 if ours else 1.4, zorder=3 if ours else 2)
-        if line.seeds > 1:
+        style = "--" if METHODS[line.method].networks else "-"
+        axis.plot(
+            x,
+            mean,
+            color=colours[line.method],
+            linewidth=2.8 if ours else 1.4,
+            linestyle=style,
+            zorder=3 if ours else 2,
+        )
+        if line.seeds > 1 and style == "-":
             low, high = line.curves.min(axis=0), line.curves.max(axis=0)
             axis.fill_between(x, low, high, color=colours[line.method], alpha=0.1, linewidth=0)
     axis.set(title=problem, xlim=(0, evaluations), xlabel="evaluations", ylabel="true hypervolume")
@@ -215,9 +229,9 @@ def _draw_cpu(axis: Axes, lines: list[Line], colours: dict[str, str], evaluation
         ours = method.startswith("saas-")
         width = 2.8 if ours else 1.4
         if places:
-            axis.plot(
-                places, np.maximum(medians, 1e-3), color=colours[method], linewidth=width, label=METHODS[method].label
-            )
+            label, style = METHODS[method].label, "--" if METHODS[method].networks else "-"
+            shown = np.maximum(medians, 1e-3)
+            axis.plot(places, shown, color=colours[method], linewidth=width, linestyle=style, label=label)
     axis.set(
         title="CPU seconds to choose a batch of 16", yscale="log", xlim=(0, evaluations), xlabel="evaluations before it"
     )

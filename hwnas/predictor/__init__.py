@@ -17,6 +17,7 @@ from hwnas.predictor._device_predictor import DevicePredictor
 from hwnas.predictor._doubt import doubtful
 from hwnas.predictor._fbnet import FbnetFeaturiser
 from hwnas.predictor._features import FeatureBlocks, Featuriser, MatrixFeaturiser
+from hwnas.predictor._figures import NetworkFigures
 from hwnas.predictor._graph_features import GraphFeaturiser
 from hwnas.predictor._ideal import graph_costs, ideal_predictor
 from hwnas.predictor._latency_predictor import LatencyPredictor
@@ -66,6 +67,7 @@ __all__ = [
     "LookupTable",
     "MatrixFeaturiser",
     "MeasuredDevice",
+    "NetworkFigures",
     "OperationTable",
     "Prediction",
     "PredictorLibrary",

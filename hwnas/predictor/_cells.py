@@ -25,6 +25,22 @@ _PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))  # all ways from node 0 to node 3, as
 _INTO = ((0,), (1, 2), (3, 4, 5))  # the edges into nodes 1, 2, 3
 _SHAPE = re.compile(r"\|([^|~]+)~0\|\+\|([^|~]+)~0\|([^|~]+)~1\|\+\|([^|~]+)~0\|([^|~]+)~1\|([^|~]+)~2\|")
 _CODE = {name: code for code, name in enumerate(OPERATIONS)}
+#: What the columns of low-dimensional blocks are called.
+LABELS = {
+    "live counts": tuple(f"live {operation}" for operation in OPERATIONS[1:]),
+    "paths": (
+        "longest path",
+        "most convolutions on a path",
+        "most 3x3 convolutions on a path",
+        "most work on a path",
+        "most edges on a path",
+        "live paths",
+        "is live",
+        *(f"live edges into node {node}" for node in (1, 2, 3)),
+        "live edges",
+    ),
+    "counts": OPERATIONS,
+}
 
 
 def parse_cells(architectures: Sequence[str | Architecture]) -> np.ndarray:

@@ -55,6 +55,8 @@ class GraphFeaturiser:
         return FeatureBlocks(blocks, np.array([live for _, live in found], bool), curved=("totals",))
 
 
+#: What the columns of low-dimensional blocks are called.
+LABELS = {"totals": TOTALS, "counts": KINDS}
 #: The blocks of `GraphFeaturiser` and their widths.
 GRAPH_BLOCKS = {
     "counts": len(KINDS),

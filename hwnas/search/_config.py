@@ -38,6 +38,7 @@ class SaasSettings(_Table):
         fit: `nuts` samples the hyperparameters; `map` takes an ensemble of most probable ones, much faster; `auto` does
             the one up to `nuts_trials` trials with values, and the other beyond.
         nuts_trials: see `fit`.
+        network: whether the models see figures of the networks beside the choices, where the space makes them.
         members: of the ensemble.
         warmup: NUTS steps before samples are kept.
         samples: NUTS samples drawn.
@@ -48,6 +49,7 @@ class SaasSettings(_Table):
 
     fit: Literal["auto", "nuts", "map"] = "auto"
     nuts_trials: int = Field(default=256, ge=0)
+    network: bool = True
     members: int = Field(default=4, ge=1, le=64)
     warmup: int = Field(default=64, ge=16)
     samples: int = Field(default=128, ge=1)

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     from jaxtyping import Float
 
+    from hwnas.search._inputs import Inputs
     from hwnas.search._objective import Objective
     from hwnas.search._trial import Trial
-    from hwnas.space import SearchSpace
 
 _FENCE = 3.0
 _FLAT = 1e-9
@@ -46,7 +46,7 @@ class OutcomeData:
 
     Attributes:
         objective: what it is.
-        X: `n x d` float64 in [0, 1], the encoded architectures.
+        X: `n x d` float64 in [0, 1], or little beyond, what models see of the architectures.
         Y: `n` float64, standardised scores; more is better.
         Yvar: `n` float64, the variances of `Y`, where every trial has a standard error; else `None`.
         location, scale: `score = location + scale * Y`.
@@ -71,8 +71,8 @@ class OutcomeData:
         return (score - self.location) / self.scale
 
 
-def outcome_data(space: SearchSpace, objective: Objective, trials: Sequence[Trial]) -> OutcomeData:
-    """Return the data of one outcome: every trial that has its value."""
+def outcome_data(inputs: Inputs, objective: Objective, trials: Sequence[Trial]) -> OutcomeData:
+    """Return the data of one outcome: every trial that has its value; `inputs` makes the rows."""
     known = [trial for trial in trials if objective.name in trial.values]
     noise = pooled_noise(objective, trials) if objective.source == "evaluation" else None
     noise = noise if noise is not None and noise.dof >= _ENOUGH_DOF else None
@@ -89,7 +89,7 @@ def outcome_data(space: SearchSpace, objective: Objective, trials: Sequence[Tria
     if values and None not in sigmas:
         errors = [objective.score_sigma(value.value, value.sigma or 0.0) for value in values]
         Yvar = (np.array(errors, dtype=np.float64) / scale) ** 2
-    X = space.encode([trial.architecture for trial in known]).reshape(len(known), space.dim)
+    X = inputs.encode([trial.architecture for trial in known]).reshape(len(known), inputs.dim)
     return OutcomeData(objective, X, Y, Yvar, location, scale, raised)
 
 

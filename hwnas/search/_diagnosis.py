@@ -24,6 +24,7 @@ import numpy as np
 
 from hwnas.errors import StoppedError, StudyError
 from hwnas.search._data import most_telling, outcome_data
+from hwnas.search._inputs import inputs_of
 from hwnas.search._saas import _NUTS_COLUMNS
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from hwnas.search._config import SaasSettings
     from hwnas.search._data import OutcomeData
+    from hwnas.search._inputs import Inputs
     from hwnas.search._objective import Objective
     from hwnas.search._surrogate import Surrogate
     from hwnas.search._trial import Trial
@@ -130,10 +132,11 @@ def diagnose(
 
     if settings.fit == "auto" and (len(trials) > settings.nuts_trials or space.dim > _NUTS_COLUMNS):
         settings = settings.model_copy(update={"fit": "map"})
+    inputs = inputs_of(space)[0] if settings.network else space
     found = []
     trials = sorted(most_telling(objectives, trials, _JUDGED), key=lambda trial: trial.number)
     for objective in objectives:
-        data = outcome_data(space, objective, trials)
+        data = outcome_data(inputs, objective, trials)
         if len(data.Y) < _LEAST_TRIALS:
             what = f"{len(data.Y)} trials have" if len(data.Y) != 1 else "1 trial has"
             raise StudyError(f"only {what} a value of {objective.name}", f"{_LEAST_TRIALS} are needed to judge a model")
@@ -142,7 +145,7 @@ def diagnose(
         _check(cancelled)
         plain = cross_validated(data, rng)
         known = tuple(trial.number for trial in trials if objective.name in trial.values)
-        found.append(_outcome(space, known, saas, plain))
+        found.append(_outcome(inputs, known, saas, plain))
     return found
 
 
@@ -206,7 +209,7 @@ def _scored(
     )
 
 
-def relevance(space: SearchSpace, surrogate: Surrogate) -> dict[str, tuple[float, float, float]]:
+def relevance(inputs: Inputs, surrogate: Surrogate) -> dict[str, tuple[float, float, float]]:
     """Return how much each parameter matters to a model, most first: quartiles over the samples of its hyperparameters.
 
     For a number, the inverse length scale: how many length scales its range holds. For a categorical, the same for its
@@ -215,7 +218,7 @@ def relevance(space: SearchSpace, surrogate: Surrogate) -> dict[str, tuple[float
     """
     squares = surrogate.inverse_lengthscale_samples() ** 2
     columns: dict[str, list[int]] = {}
-    for column in space.columns:
+    for column in inputs.columns:
         columns.setdefault(column.parameter, []).append(column.index)
     found = {}
     for name, places in columns.items():
@@ -225,12 +228,12 @@ def relevance(space: SearchSpace, surrogate: Surrogate) -> dict[str, tuple[float
     return dict(sorted(found.items(), key=lambda item: -item[1][1]))
 
 
-def _outcome(space: SearchSpace, numbers: tuple[int, ...], saas: Surrogate, plain: LeaveOneOut) -> OutcomeDiagnosis:
+def _outcome(inputs: Inputs, numbers: tuple[int, ...], saas: Surrogate, plain: LeaveOneOut) -> OutcomeDiagnosis:
     data = saas.data
     own = leave_one_out(saas)
     observed = _own_unit(data, data.Y)
     return OutcomeDiagnosis(
-        data.objective, numbers, observed, own, plain, relevance(space, saas), tuple(_notes(saas, own, plain))
+        data.objective, numbers, observed, own, plain, relevance(inputs, saas), tuple(_notes(saas, own, plain))
     )
 
 

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from hwnas.search._config import SaasSettings
+    from hwnas.search._inputs import Inputs
     from hwnas.search._surrogate import Surrogate
     from hwnas.search._trial import Trial
-    from hwnas.space import SearchSpace
 
 #: So many failures, and so many successes, before there is a pattern to see.
 _LEAST = 3
@@ -69,12 +69,12 @@ class Feasibility:
         probability = ndtr(_argument(mean, variance, self.slope, self.offset)).mean(axis=0)
         return np.asarray(np.log(np.maximum(probability, _LEAST_PROBABILITY)))
 
-    def describe(self, space: SearchSpace, architectures: Sequence[Any]) -> dict[str, Any]:
+    def describe(self, inputs: Inputs, architectures: Sequence[Any]) -> dict[str, Any]:
         """Return what it says of itself and of what was chosen, as JSON data."""
         matters: dict[str, float] = {}
-        for column, value in zip(space.columns, self.surrogate.inverse_lengthscales(), strict=True):
+        for column, value in zip(inputs.columns, self.surrogate.inverse_lengthscales(), strict=True):
             matters[column.parameter] = max(matters.get(column.parameter, 0.0), float(value))
-        chosen = np.exp(self.log_probability(space.encode(architectures).reshape(len(architectures), space.dim)))
+        chosen = np.exp(self.log_probability(inputs.encode(architectures).reshape(len(architectures), inputs.dim)))
         return {
             "failed": self.failed,
             "succeeded": self.succeeded,
@@ -84,7 +84,7 @@ class Feasibility:
         }
 
 
-def feasibility(space: SearchSpace, trials: Sequence[Trial], settings: SaasSettings) -> Feasibility | None:
+def feasibility(inputs: Inputs, trials: Sequence[Trial], settings: SaasSettings) -> Feasibility | None:
     """Return the model of which trials succeed; `None` where fewer than three failed, or fewer than three did not.
 
     Trials that failed for good count, and those that are complete. What was abandoned on purpose says nothing of
@@ -97,7 +97,7 @@ def feasibility(space: SearchSpace, trials: Sequence[Trial], settings: SaasSetti
         return None
     from hwnas.search._surrogate import fit_surrogate, quietly
 
-    X = space.encode([trial.architecture for trial in ended])
+    X = inputs.encode([trial.architecture for trial in ended])
     y = success.astype(np.float64)
     location, scale = float(y.mean()), float(y.std(ddof=1))
     data = OutcomeData(Objective("success", "maximize"), X, (y - location) / scale, None, location, scale, 0)

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from hwnas.search._computed import Computed
     from hwnas.search._config import SaasSettings
     from hwnas.search._data import OutcomeData
+    from hwnas.search._inputs import Inputs
     from hwnas.search._objective import Objective
     from hwnas.search._trial import Trial
-    from hwnas.space import Architecture, SearchSpace
+    from hwnas.space import Architecture
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +67,24 @@ class Models:
         """Return the standard deviation of an outcome's scores, by which the models scale them."""
         return next(model.data.scale for model in self.outcomes if model.data.objective.name == name)
 
-    def describe(self, space: SearchSpace, chosen: Sequence[Architecture]) -> dict[str, Any]:
+    def describe(self, chosen: Sequence[Architecture]) -> dict[str, Any]:
         """Return what the models say of themselves, and of what was chosen, as JSON data."""
+        inputs = self.points.inputs
         told: dict[str, Any] = {
             "outcomes": {
-                model.data.objective.name: describe_surrogate(space, model)
+                model.data.objective.name: describe_surrogate(inputs, model)
                 if isinstance(model, Surrogate)
                 else {"method": "computed", "n": len(model.data.Y)}
                 for model in self.outcomes
             }
         }
         if self.feasibility is not None:
-            told["feasibility"] = self.feasibility.describe(space, chosen)
+            told["feasibility"] = self.feasibility.describe(inputs, chosen)
         return told
 
 
 def fit_models(
-    space: SearchSpace,
+    inputs: Inputs,
     objectives: Sequence[Objective],
     trials: Sequence[Trial],
     settings: SaasSettings,
@@ -95,7 +97,7 @@ def fit_models(
     """Return the models of all outcomes, fitted beside each other where there are processors for it.
 
     Args:
-        space: of the architectures.
+        inputs: what the models see of an architecture.
         objectives: the study's.
         trials: what is modelled.
         settings: of the fits, `fit` decided.
@@ -109,31 +111,31 @@ def fit_models(
     """
     from hwnas.search._surrogate import fit_surrogate, quietly
 
-    data = {objective.name: outcome_data(space, objective, trials) for objective in objectives}
+    data = {objective.name: outcome_data(inputs, objective, trials) for objective in objectives}
     seeds = dict(zip(data, rng.integers(2**31, size=len(data)).tolist(), strict=True))
     known = [] if computed is None else [objective.name for objective in computed.objectives]
 
     def fit(name: str) -> Surrogate | Known:
         _check(cancelled)
         if name in known:
-            return Known.at(space.dim + known.index(name), data[name])
+            return Known.at(inputs.dim + known.index(name), data[name])
         return fit_surrogate(data[name], settings, seeds[name])
 
     pool = ThreadPoolExecutor(min(len(data), os.cpu_count() or 1), thread_name_prefix="hwnas-fit")
     with quietly(), pool:  # Python's warning filters belong to all threads: hold them while any thread changes them
         outcomes = tuple(pool.map(fit, data))
     _check(cancelled)
-    success = feasibility(space, trials, settings)
+    success = feasibility(inputs, trials, settings)
     fronts = [objectives] if joint else list(targets(objectives).values())
-    points = Points(space, computed, [data[name] for name in known], success, fronts)
+    points = Points(inputs, computed, [data[name] for name in known], success, fronts)
     return Models(outcomes, points, success)
 
 
-def describe_surrogate(space: SearchSpace, surrogate: Surrogate) -> dict[str, Any]:
+def describe_surrogate(inputs: Inputs, surrogate: Surrogate) -> dict[str, Any]:
     """Return what a fit says of itself, as JSON data."""
     data: OutcomeData = surrogate.data
     inverse: dict[str, float] = {}
-    for column, value in zip(space.columns, surrogate.inverse_lengthscales(), strict=True):
+    for column, value in zip(inputs.columns, surrogate.inverse_lengthscales(), strict=True):
         inverse[column.parameter] = max(inverse.get(column.parameter, 0.0), float(value))
     mean, variance = surrogate.leave_one_out()
     error = data.Y - mean

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from hwnas.search._computed import Computed
     from hwnas.search._data import OutcomeData
     from hwnas.search._feasibility import Feasibility
+    from hwnas.search._inputs import Inputs
     from hwnas.search._objective import Objective
-    from hwnas.space import Architecture, SearchSpace
+    from hwnas.space import Architecture
 
 #: The standardised score of an architecture that has no value: worse than any.
 _NONE = -1e3
@@ -32,12 +33,13 @@ class Points:
     """Turns architectures into rows, and says what stands in them.
 
     Attributes:
+        inputs: makes the encoding.
         d: how many columns an encoding has. Computed outcomes stand behind them, in their order.
     """
 
     def __init__(
         self,
-        space: SearchSpace,
+        inputs: Inputs,
         computed: Computed | None = None,
         scales: Sequence[OutcomeData] = (),
         feasibility: Feasibility | None = None,
@@ -46,18 +48,18 @@ class Points:
         """Say what belongs to a row.
 
         Args:
-            space: of the architectures.
+            inputs: makes the encoding.
             computed: what is computed of them, if anything.
             scales: for each of its outcomes, the data that give the scale.
             feasibility: says how probably an architecture succeeds; `None` where nothing speaks for failures.
             fronts: the objectives of each front; by default there is one, of all. What keeps to the limits of one of
                 them is allowed.
         """
-        self._space = space
+        self.inputs = inputs
         self._computed = computed
         self._scales = list(scales)
         self._feasibility = feasibility
-        self.d = space.dim
+        self.d = inputs.dim
         limits = {
             data.objective.name: (self.d + place, data.standardise(data.objective.score(data.objective.limit)))
             for place, data in enumerate(scales)
@@ -73,7 +75,7 @@ class Points:
 
     def rows(self, architectures: Sequence[Architecture]) -> Float[Tensor, "n c"]:
         """Return a row for each architecture."""
-        X = self._space.encode(architectures).reshape(len(architectures), self.d)
+        X = self.inputs.encode(architectures).reshape(len(architectures), self.d)
         parts = [X]
         if self._computed is not None:
             scores = self._computed.scores(architectures)

@@ -12,6 +12,7 @@ from hwnas.errors import StoppedError
 from hwnas.search._computed import Oracles
 from hwnas.search._config import SaasSettings
 from hwnas.search._data import complete_trials, most_telling, pending_trials
+from hwnas.search._inputs import inputs_of
 from hwnas.search._limits import towards_limits
 from hwnas.search._strategy import Proposals, SobolStrategy
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from hwnas.search._acquisition import Acquisition
     from hwnas.search._aims import Aim
     from hwnas.search._computed import Oracle
+    from hwnas.search._inputs import Inputs
     from hwnas.search._models import Models
     from hwnas.search._objective import Objective
     from hwnas.search._trial import Trial
@@ -43,6 +45,8 @@ class SaasQnehviStrategy:
     - **Size.** Past 1024 trials with values the most telling ones are modelled: the best layers of the front, then the
       latest; see `hwnas.search._data.most_telling`.
     - **Data.** Every value that is known serves, of failed and running trials too; see `hwnas.search._data`.
+    - **Inputs.** Where the space makes the networks, the models see figures of them beside the choices: depth, work,
+      counts of operations; see `hwnas.search._inputs`.
     - **Noise.** Where every value of an outcome has a standard error, that is its observation noise; else one is
       inferred.
     - **Reference.** An objective's own, eased while no trial within limits is better than all of them; for objectives
@@ -73,6 +77,7 @@ class SaasQnehviStrategy:
         self._joint = joint
         self._told: set[str] = set()
         self._oracles = Oracles()
+        self._inputs: tuple[SearchSpace, Inputs] | None = None
 
     def compute(self, oracle: Oracle) -> None:
         """Let an oracle say the values of some objectives for each candidate, instead of a model."""
@@ -110,8 +115,9 @@ class SaasQnehviStrategy:
         clocks = [_clocks()]
         telling = most_telling(objectives, trials, _MODELLED)
         settings, notices = self._sized(space, sum(bool(trial.values) for trial in trials))
+        inputs, wonder = self._inputs_of(space)
         computed, told = self._oracles.computed(space, objectives, trials)
-        models = fit_models(space, objectives, telling, settings, computed, rng, cancelled, joint=self._joint)
+        models = fit_models(inputs, objectives, telling, settings, computed, rng, cancelled, joint=self._joint)
         clocks.append(_clocks())
         try:
             chosen, diagnostics, over = self._choose(space, objectives, trials, models, n, rng, cancelled)
@@ -122,7 +128,7 @@ class SaasQnehviStrategy:
         (fit_s, fit_cpu_s), (acquisition_s, acquisition_cpu_s) = (
             (after[0] - before[0], after[1] - before[1]) for before, after in itertools.pairwise(clocks)
         )
-        notices += [*told, *models.notices, *over]
+        notices += [*wonder, *told, *models.notices, *over]
         return Proposals(
             tuple(chosen),
             self.name,
@@ -133,6 +139,14 @@ class SaasQnehviStrategy:
             {**diagnostics, "cpu_s": {"fit": fit_cpu_s, "acquisition": acquisition_cpu_s}},
             tuple(notices),
         )
+
+    def _inputs_of(self, space: SearchSpace) -> tuple[Inputs, list[str]]:
+        """Return what models see of architectures, and what to say of that, once."""
+        notice = ""
+        if self._inputs is None or self._inputs[0] is not space:
+            found, notice = inputs_of(space) if self.settings.network else (space, "")
+            self._inputs = space, found
+        return self._inputs[1], [notice] if notice else []
 
     def _sized(self, space: SearchSpace, count: int) -> tuple[SaasSettings, list[str]]:
         """Return the settings with `fit` decided by the size of the problem, and what to say of that, once."""
@@ -179,7 +193,7 @@ class SaasQnehviStrategy:
             "baseline": acquisition.baseline_size,
             "valued": pool.valued,
             "log_acquisition": [_json_float(value) for _, value in picks],
-            **models.describe(space, [arch for arch, _ in picks]),
+            **models.describe([arch for arch, _ in picks]),
         }
         over = f"{pool.over} of the proposals break a limit that is computed: nothing within all limits was found"
         return [arch for arch, _ in picks], diagnostics, [over] if pool.over else []
