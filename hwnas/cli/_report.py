@@ -36,14 +36,14 @@ def report(
     evidence behind each figure. The study may be half done, or running in another process.
     """
     from hwnas.report import write_report
-    from hwnas.search import Study
+    from hwnas.search import Study, study_with_networks
 
     workspace = settings(context).workspace()
     with settings(context).store() as store:
         study = Study.load(store, name)
         folder = workspace.searches / name
         if diagnose:
-            _diagnose(study, folder)
+            _diagnose(study_with_networks(store, name), folder)
         if output is None:
             folder.mkdir(parents=True, exist_ok=True)
         path = write_report(study, (output or folder / "report.html").absolute(), folder)

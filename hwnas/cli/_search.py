@@ -169,11 +169,11 @@ def diagnose(context: typer.Context, name: Name, json: Json = False) -> None:
     """
     from hwnas.cli._diagnosis import judge, show_diagnosis
     from hwnas.report import diagnosis_data, write_diagnosis
-    from hwnas.search import Study
+    from hwnas.search import study_with_networks
 
     workspace = settings(context).workspace()
     with settings(context).store() as store:
-        study = Study.load(store, name)
+        study = study_with_networks(store, name)
         summary, proposals = _summary(store, name), study.proposals()
         outcomes = judge(study)
     if json:

@@ -68,7 +68,7 @@ from hwnas.search._objective import BASELINE, Objective
 from hwnas.search._optimize import StudyResult, optimize
 from hwnas.search._presence import is_at_work
 from hwnas.search._replica_rows import Replica
-from hwnas.search._run import resume_study, run_study
+from hwnas.search._run import resume_study, run_study, study_with_networks
 from hwnas.search._saas import SaasQnehviStrategy
 from hwnas.search._significance import Difference, compare_trials, difference, t_quantile
 from hwnas.search._strategy import Proposals, SobolStrategy, Strategy
@@ -143,6 +143,7 @@ __all__ = [
     "reference_points",
     "resume_study",
     "run_study",
+    "study_with_networks",
     "t_quantile",
     "targets",
     "task_of",

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwnas.errors import StudyError
+from hwnas.errors import HwnasError, StudyError
 from hwnas.search._batch import devices_of
 from hwnas.search._config import StudyConfig, load_study_config
 from hwnas.search._events import StudyFinished, StudyStarted, ignore
@@ -123,6 +123,25 @@ def resume_study(
         space = space_from_config(config.space, base)
         study = Study.load(store, name, space)
         return _Tools(config, Path(found.source), space, workspace, store).run(study, on_event, stop)
+
+
+def study_with_networks(store: Store, name: str) -> Study:
+    """Return a study with the space that its file names, which may make networks; without it where it is gone.
+
+    Raises:
+        StudyNotFoundError: there is none of that name.
+    """
+    found = Study.load(store, name)
+    if found.file is None or found.source is None:
+        return found
+    try:
+        space = space_from_config(StudyConfig.model_validate(found.file).space, Path(found.source).parent)
+        return Study.load(store, name, space)
+    except (
+        HwnasError,
+        ValueError,
+    ):  # the folder is gone, or the space is another one now: the trials can be looked at all the same
+        return found
 
 
 class _Tools:

@@ -1,11 +1,20 @@
 """What the models see of an architecture: the choices, and figures of its network."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from hwnas.errors import SpaceError
 from hwnas.predictor import NetworkFigures
-from hwnas.search import Objective, SaasQnehviStrategy, SaasSettings
+from hwnas.search import (
+    Objective,
+    SaasQnehviStrategy,
+    SaasSettings,
+    Study,
+    load_study_config,
+    study_with_networks,
+)
 from hwnas.search import _inputs as module
 from hwnas.search._data import outcome_data
 from hwnas.search._inputs import NetworkInputs, inputs_of
@@ -13,6 +22,7 @@ from hwnas.search._surrogate import fit_surrogate
 from hwnas.space import SearchSpace, get_space
 from hwnas.space.nasbench201 import cell_from_text, is_live
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "digits" / "search.toml"
 FAST = SaasSettings(fit="map", members=2, mc_samples=8, candidates=32)
 
 
@@ -154,3 +164,14 @@ def test_the_setting_decides_what_a_search_sees(cells, objectives, made_up, netw
     for outcome in told[0].diagnostics["outcomes"].values():
         assert any(name.startswith("network: ") for name in outcome["inverse_lengthscales"]) == network
         assert set(outcome["inverse_lengthscales"]) >= {parameter.name for parameter in cells.parameters}
+
+
+@pytest.mark.parametrize(("place", "has"), [({"builtin": "digits"}, True), ({"file": "gone.toml"}, False)])
+def test_a_study_that_is_looked_at_has_the_networks_of_its_file(store, tmp_path, place, has):
+    config = load_study_config(EXAMPLE)
+    file = {**config.model_dump(mode="json", exclude_unset=True), "space": place}
+    space, objectives = get_space("digits"), config.resolved_objectives()
+    Study.create(store, config.search, space, objectives, file=file, source=str(tmp_path / "study.toml"))
+    found = study_with_networks(store, config.search.name)
+    assert found.space == space
+    assert found.space.has_graph == has
