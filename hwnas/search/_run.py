@@ -137,10 +137,7 @@ def study_with_networks(store: Store, name: str) -> Study:
     try:
         space = space_from_config(StudyConfig.model_validate(found.file).space, Path(found.source).parent)
         return Study.load(store, name, space)
-    except (
-        HwnasError,
-        ValueError,
-    ):  # the folder is gone, or the space is another one now: the trials can be looked at all the same
+    except (HwnasError, ValueError):  # it is gone, or another one now; the trials can be looked at all the same
         return found
 
 

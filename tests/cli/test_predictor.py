@@ -126,10 +126,10 @@ from hwnas.space import Int, SearchSpace
 
 def graph(architecture):
     build = GraphBuilder("widths")
-    x = build.activation(build.conv(build.input((1, 8, 8)), architecture.values["width"], kernel=3), "relu")
+    x = build.activation(build.conv(build.input((8, 32, 32)), architecture.values["width"], kernel=3), "relu")
     return build.graph(build.linear(build.flatten(build.global_avg_pool(x)), 10))
 
-space = SearchSpace("widths", [Int("width", 4, 5)], graph=graph)
+space = SearchSpace("widths", [Int("width", 32, 33)], graph=graph)
 """
 
 

@@ -127,7 +127,8 @@ def test_every_key_of_the_surrogate_and_of_early_stopping_is_documented(model):
         for name, default in zip(names.split(", "), defaults.split(", "), strict=False):
             documented[name.strip("`")] = default.strip("`")
     for name, field in model.model_fields.items():
-        assert documented[name] == ("the one" if field.default is None else str(field.default)), name
+        default = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)  # as in TOML
+        assert documented[name] == ("the one" if field.default is None else default), name
 
 
 def test_every_key_of_auto_is_documented_with_its_default():
