@@ -92,6 +92,7 @@ def wanted(options: argparse.Namespace) -> list[Run]:
         if not entry.installed:
             print(f"{name} is skipped: {entry.needs} is not installed; the extra `bench` has it", flush=True)
     methods = [name for name, entry in METHODS.items() if entry.installed]
+    networked = {problem for problem in problems if PROBLEMS[problem]().space.has_graph}
     named = [tuple(pattern.split("/", 1)) for pattern in patterns]
     for problem, method in named:
         if problem not in ("*", *PROBLEMS) or method not in ("*", *METHODS):
@@ -101,7 +102,7 @@ def wanted(options: argparse.Namespace) -> list[Run]:
         for method in sorted(methods, key=list(METHODS).index)
         for seed in options.seeds
         for problem in problems
-        if PROBLEMS[problem]().space.has_graph or not METHODS[method].networks
+        if problem in networked or not METHODS[method].networks
         if any(a in ("*", problem) and b in ("*", method) for a, b in named)
     ]
 

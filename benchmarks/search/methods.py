@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import importlib.util
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -106,20 +106,9 @@ class Ours:
             )
 
 
-def _nuts(problem: Problem, seed: int) -> Method:
-    return Ours(problem, seed, SaasQnehviStrategy(SaasSettings(fit="nuts")))
-
-
-def _fast(problem: Problem, seed: int) -> Method:
-    return Ours(problem, seed, SaasQnehviStrategy(SaasSettings(fit="map")))
-
-
-def _nuts_choices(problem: Problem, seed: int) -> Method:
-    return Ours(problem, seed, SaasQnehviStrategy(SaasSettings(fit="nuts", network=False)))
-
-
-def _fast_choices(problem: Problem, seed: int) -> Method:
-    return Ours(problem, seed, SaasQnehviStrategy(SaasSettings(fit="map", network=False)))
+def _saas(fit: Literal["nuts", "map"], *, network: bool = True) -> Callable[[Problem, int], Method]:
+    settings = SaasSettings(fit=fit, network=network)
+    return lambda problem, seed: Ours(problem, seed, SaasQnehviStrategy(settings))
 
 
 def _sobol(problem: Problem, seed: int) -> Method:
@@ -166,10 +155,12 @@ def _ax_saas(problem: Problem, seed: int) -> Method:
 
 METHODS: dict[str, Entry] = {
     "sobol": Entry("Sobol points", _sobol, ours=True),
-    "saas-qnehvi": Entry("hwnas, NUTS", _nuts, ours=True),
-    "saas-map": Entry("hwnas, fast", _fast, ours=True),
-    "saas-qnehvi-choices": Entry("hwnas, NUTS, sees choices alone", _nuts_choices, ours=True, networks=True),
-    "saas-map-choices": Entry("hwnas, fast, sees choices alone", _fast_choices, ours=True, networks=True),
+    "saas-qnehvi": Entry("hwnas, NUTS", _saas("nuts"), ours=True),
+    "saas-map": Entry("hwnas, fast", _saas("map"), ours=True),
+    "saas-qnehvi-choices": Entry(
+        "hwnas, NUTS, sees choices alone", _saas("nuts", network=False), ours=True, networks=True
+    ),
+    "saas-map-choices": Entry("hwnas, fast, sees choices alone", _saas("map", network=False), ours=True, networks=True),
     "nsga2": Entry("hwnas, NSGA-II", _evolved, ours=True),
     "random": Entry("hwnas, random", _random, ours=True),
     "optuna-tpe": Entry("Optuna TPE", _tpe, needs="optuna"),

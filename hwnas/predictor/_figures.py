@@ -8,9 +8,10 @@ import numpy as np
 
 from hwnas.network import simplified
 from hwnas.predictor._cells import LABELS as CELL_LABELS
+from hwnas.predictor._cells import CellFeaturiser
 from hwnas.predictor._graph_features import LABELS as GRAPH_LABELS
 from hwnas.predictor._graph_features import GraphFeaturiser
-from hwnas.predictor._space_features import SpaceFeaturiser, featuriser_of
+from hwnas.predictor._space_features import featuriser_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 class NetworkFigures:
     """Totals and counts of the networks of a space: how deep and how large they are, and what they are made of.
 
-    They are of the network that is left when dead parts are taken away. A space with features of its own gives its
-    low-dimensional ones instead.
+    They are of the network that is left when dead parts are taken away. The cells of
+    NAS-Bench-201 have features of their own, and give the low-dimensional ones of these.
 
     Attributes:
         names: of the figures, in words.
@@ -34,7 +35,7 @@ class NetworkFigures:
         """Take a space that makes graphs."""
         self._space = space
         featuriser = featuriser_of(space)
-        self._own = None if isinstance(featuriser, SpaceFeaturiser) else featuriser
+        self._own = featuriser if isinstance(featuriser, CellFeaturiser) else None
         self._labels = GRAPH_LABELS if self._own is None else CELL_LABELS
         self.names = tuple(name for names in self._labels.values() for name in names)
 

@@ -132,7 +132,7 @@ def diagnose(
 
     if settings.fit == "auto" and (len(trials) > settings.nuts_trials or space.dim > _NUTS_COLUMNS):
         settings = settings.model_copy(update={"fit": "map"})
-    inputs = inputs_of(space)[0] if settings.network else space
+    inputs, _ = inputs_of(space, network=settings.network)
     found = []
     trials = sorted(most_telling(objectives, trials, _JUDGED), key=lambda trial: trial.number)
     for objective in objectives:

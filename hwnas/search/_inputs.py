@@ -7,12 +7,12 @@ further columns. A model with the SAAS prior takes from them what helps, and shr
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from hwnas.errors import HwnasError
+from hwnas.search._computed import Remembered
 from hwnas.space import Column
 
 if TYPE_CHECKING:
@@ -71,14 +71,10 @@ class NetworkInputs:
         Raises:
             HwnasError: the network of none of the sample can be made.
         """
-        self._space, self._figures = space, figures
-        self._rows: dict[str, np.ndarray] = {}
-        self._width = len(names)
-        sample = space.sample(min(_SAMPLE, space.size or _SAMPLE), np.random.default_rng(0))
-        self._found(sample[:1])  # the first may import modules
-        began = time.thread_time()
-        found = self._found(sample)
-        self.each_ms = 1000 * (time.thread_time() - began) / max(1, len(sample) - 1)
+        self._space = space
+        self._figures = Remembered(_LogFigures(figures, names))
+        found = self._figures.values(space.sample(min(_SAMPLE, space.size or _SAMPLE), np.random.default_rng(0)))
+        self.each_ms = 1000 * self._figures.each_s
         found = found[np.isfinite(found).all(axis=1)]
         if not len(found):
             raise HwnasError(f"space {space.name!r} makes none of its networks", "look at what its graph function does")
@@ -92,28 +88,36 @@ class NetworkInputs:
     def encode(self, archs: Sequence[Architecture]) -> Float[np.ndarray, "n d"]:
         """Return a row for each of n architectures; figures of a network that cannot be made lie in the middle."""
         X = self._space.encode(archs).reshape(len(archs), self._space.dim)
-        scaled = (self._found(archs)[:, self._kept] - self._low) / self._span
+        scaled = (self._figures.values(archs)[:, self._kept] - self._low) / self._span
         return np.hstack([X, np.nan_to_num(scaled, nan=0.5)])
 
-    def _found(self, archs: Sequence[Architecture]) -> np.ndarray:
-        """Return the logarithms of the figures, NaN where a network cannot be made."""
-        new = list({arch.id: arch for arch in archs if arch.id not in self._rows}.values())
-        if new:
-            self._rows.update(zip((arch.id for arch in new), self._ask(new), strict=True))
-        return np.array([self._rows[arch.id] for arch in archs]).reshape(len(archs), self._width)
 
-    def _ask(self, archs: Sequence[Architecture]) -> list[np.ndarray]:
+class _LogFigures:
+    """An oracle of the logarithms of figures, each of one more than it."""
+
+    def __init__(self, figures: Callable[..., np.ndarray], names: Sequence[str]) -> None:
+        self._figures = figures
+        self.names = tuple(names)
+
+    def values(self, architectures: Sequence[Architecture]) -> Float[np.ndarray, "n k"]:
+        """Return them; NaN where a network cannot be made."""
         try:
-            return list(np.log1p(self._figures(archs)))
+            found: np.ndarray = np.log1p(self._figures(architectures))
         except HwnasError:
-            if len(archs) == 1:
-                return [np.full(self._width, np.nan)]
-        return [row for arch in archs for row in self._ask([arch])]
+            if len(architectures) == 1:
+                return np.full((1, len(self.names)), np.nan)
+            found = np.concatenate([self.values([one]) for one in architectures])
+        return found
 
 
-def inputs_of(space: SearchSpace) -> tuple[Inputs, str]:
-    """Return what models see of architectures, and why that is the encoding alone where a person may wonder."""
-    if not space.has_graph:
+def inputs_of(space: SearchSpace, *, network: bool = True) -> tuple[Inputs, str]:
+    """Return what models see of architectures, and why that is the encoding alone where a person may wonder.
+
+    Args:
+        space: of the architectures.
+        network: whether figures of the network are wanted where the space makes it.
+    """
+    if not (network and space.has_graph):
         return space, ""
     from hwnas.predictor import NetworkFigures
 

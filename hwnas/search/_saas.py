@@ -144,7 +144,7 @@ class SaasQnehviStrategy:
         """Return what models see of architectures, and what to say of that, once."""
         notice = ""
         if self._inputs is None or self._inputs[0] is not space:
-            found, notice = inputs_of(space) if self.settings.network else (space, "")
+            found, notice = inputs_of(space, network=self.settings.network)
             self._inputs = space, found
         return self._inputs[1], [notice] if notice else []
 
