@@ -71,18 +71,33 @@ class DevicePredictor:
         posterior = condition(basis(support), basis.widths, predictor.scales_, predictor.log_prior_, t, noise)
         return cls(predictor, device, support, support_ms, sigma_log, posterior, centre, spread)
 
-    def predict(self, architectures: Any) -> Prediction:
+    def predict(self, architectures: Any, *, measuring: bool = True) -> Prediction:
         """Return the predicted latencies of n architectures, as in training or as `FeatureBlocks`.
 
-        The doubt is that about one measurement: of the latency, and the noise of measuring it.
+        The doubt is that about one measurement: of the latency, and the error of measuring it, which is taken to be
+        like that of the median reference.
+
+        Args:
+            architectures: the n.
+            measuring: `False` leaves the error of measuring out, where it is known of the references: doubt of the
+                latency alone.
         """
         blocks = featurised(self.predictor.featuriser, architectures)
+        error = self._measuring_sigma_log if measuring else 0.0
         means, variances = [np.zeros(0)], [np.zeros(0)]
         for begin in range(0, len(blocks), _CHUNK):
             mean, variance = self.posterior.at(self.predictor.basis_(blocks[begin : begin + _CHUNK]))
             means.append(self.centre + self.spread * mean)
             variances.append(self.spread**2 * (variance + self.posterior.noise))
-        return Prediction.from_root(np.concatenate(means), np.concatenate(variances))
+        found = Prediction.from_root(np.concatenate(means), np.concatenate(variances))
+        return Prediction(found.mean_ms, np.hypot(found.std_ms, error * found.mean_ms))
+
+    @property
+    def _measuring_sigma_log(self) -> float:
+        """Return the standard error of the log of a measurement, as the references have it."""
+        if self.sigma_log is None:
+            return 0.0
+        return float(np.median(self.sigma_log) * np.sqrt(self.posterior.amplitude))
 
     def observe(self, architectures: Any, latencies_ms: Any, *, sigma_log: Any = None) -> DevicePredictor:
         """Return the predictor after further measurements."""

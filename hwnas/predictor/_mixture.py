@@ -34,7 +34,8 @@ class Posterior:
     Attributes:
         weights: `W`, mean.
         covariance: `W x W`.
-        noise: variance of one measurement.
+        noise: variance of one measurement, what is known of its error left out.
+        amplitude: what the known errors' variances are multiplied by, as all others of the model are.
         scale_weights: `M`, posterior probability of each scale vector.
         outlier_probability: `n`, that a measurement is an outlier.
     """
@@ -42,6 +43,7 @@ class Posterior:
     weights: np.ndarray
     covariance: np.ndarray
     noise: float
+    amplitude: float
     scale_weights: np.ndarray
     outlier_probability: np.ndarray
 
@@ -116,7 +118,7 @@ def condition(
     top = np.argsort(-flat, kind="stable")[:_COMPONENTS]
     top = top[flat[top] > flat[top[0]] * 1e-3]
     share = flat[top] / flat[top].sum()
-    means, spread, variance = [], np.zeros((basis.shape[1],) * 2), 0.0
+    means, spread, variance, scale = [], np.zeros((basis.shape[1],) * 2), 0.0, 0.0
     for index, part in zip(top, share, strict=True):
         m, h = divmod(int(index), len(sets))
         prior = np.append(np.repeat(scales[m, :-1] ** 2, widths), CONSTANT)
@@ -128,10 +130,11 @@ def condition(
         amplitude = (_RATE + t @ inverse @ t / 2) / (_SHAPE + count / 2 - 1)
         spread += part * amplitude * (np.diag(prior) - pulled.T @ inverse @ pulled)
         variance += part * amplitude * scales[m, -1] ** 2
+        scale += part * amplitude
     stacked = np.array(means)
     mean = share @ stacked
     spread += (stacked - mean).T @ ((stacked - mean) * share[:, None])
-    return Posterior(mean, spread, float(variance), probability.sum(1), outliers)
+    return Posterior(mean, spread, float(variance), float(scale), probability.sum(1), outliers)
 
 
 def _hypotheses(covariances: np.ndarray, t: np.ndarray) -> tuple[list[list[int]], np.ndarray]:

@@ -139,7 +139,7 @@ class Foresight:
             model = self._model(objective, trials)
             if model is None:
                 return {}
-            prediction = model.predict(self._features(asked, objective))
+            prediction = model.predict(self._features(asked, objective), measuring=False)
             for trial, mean, std in zip(asked, prediction.mean_ms, prediction.std_ms, strict=True):
                 told[trial.number][objective.name] = Value(float(mean), float(std), Provenance.PREDICTED)
         return told

@@ -97,6 +97,23 @@ def test_a_doubtful_measurement_counts_less(trained, support, cell_features, mak
         trained.adapt(cell_features[support], wrong, sigma_log=[0.1])
 
 
+def test_the_interval_is_of_a_measurement_and_its_known_error(trained, cell_features, make_device):
+    rng = np.random.default_rng(5)
+    y = make_device(64)
+    seen = y * np.exp(0.2 * rng.normal(size=len(y)))
+    rows = rng.choice(np.flatnonzero(cell_features.live), 40, replace=False)
+    rest = np.setdiff1d(np.flatnonzero(cell_features.live), rows)
+    adapted = trained.adapt(cell_features[rows], seen[rows], sigma_log=np.full(40, 0.2))
+    shown = adapted.predict(cell_features[rest])
+    latency = adapted.predict(cell_features[rest], measuring=False)
+    low, high = shown.interval_ms()
+    assert 0.9 < np.mean((low <= seen[rest]) & (seen[rest] <= high)) < 0.99
+    assert np.array_equal(shown.mean_ms, latency.mean_ms)
+    low, high = latency.interval_ms()
+    assert np.mean((low <= seen[rest]) & (seen[rest] <= high)) < 0.8
+    assert np.mean((low <= y[rest]) & (y[rest] <= high)) > 0.9
+
+
 def test_missing_cells_and_twins_are_coped_with(table, cell_features, support, make_device):
     holes = table.latencies_ms.copy()
     holes[np.random.default_rng(0).random(holes.shape) < 0.3] = np.nan
