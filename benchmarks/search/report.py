@@ -58,6 +58,12 @@ class Line:
         """Return the mean hypervolume after so many evaluations."""
         return float(self.curves[:, evaluations - 1].mean()) if self.curves.shape[1] >= evaluations else None
 
+    def error_at(self, evaluations: int) -> float | None:
+        """Return the standard error of that mean, of two runs and more."""
+        if self.seeds < 2 or self.at(evaluations) is None:
+            return None
+        return float(self.curves[:, evaluations - 1].std(ddof=1) / np.sqrt(self.seeds))
+
     def reached(self, volume: float) -> int | None:
         """Return after how many evaluations the mean reaches a hypervolume."""
         hits = np.flatnonzero(self.curves.mean(axis=0) >= volume)
@@ -119,7 +125,8 @@ def markdown(lines: list[Line], evaluations: int) -> str:
     text = [
         "# Search methods compared",
         "",
-        "Mean true hypervolume of what was evaluated. `reach`: evaluations until the mean is at the best peer's end.",
+        "Mean true hypervolume of what was evaluated, with its standard error over seeds. `reach`: evaluations until",
+        "the mean is at the best peer's end.",
         "CPU seconds are those of one thread to choose a batch of 16 (Ax with SAAS: 16 times one candidate's), the",
         "start left out: median, and for the last batch. `n` runs were finished; a `*` says that none was, and the",
         "figures are of what there is. docs/benchmarks.md says what was compared, and how to go on with it.",
@@ -151,7 +158,7 @@ def _goal(lines: list[Line]) -> float | None:
 def _row(line: Line, goal: float | None, evaluations: int) -> str:
     entry = METHODS[line.method]
     partial = "*" if line.curves.shape[1] < min(evaluations, entry.most or evaluations) else ""
-    volumes = [_figure(line.at(at)) for at in _AT]
+    volumes = [_with_error(line.at(at), line.error_at(at)) for at in _AT]
     reached = None if goal is None else line.reached(goal)
     costs = [seconds * BATCH / n for _, seconds, n in line.cpu]
     last = [seconds * BATCH / n for before, seconds, n in line.cpu if before + n >= evaluations]
@@ -164,6 +171,10 @@ def _row(line: Line, goal: float | None, evaluations: int) -> str:
         _figure(statistics.median(last) if last else None),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _with_error(value: float | None, error: float | None) -> str:
+    return _figure(value) + ("" if error is None else f" ± {error:.2g}")
 
 
 def _figure(value: float | None) -> str:
