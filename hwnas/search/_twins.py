@@ -66,6 +66,6 @@ class Twins:
         """Return what the logarithms of candidates' values are too high by: nothing where they have few twins."""
         counts = [
             ((part[:, None] - self._tried).abs() <= _ALIKE).all(dim=-1).sum(dim=-1)
-            for part in rows[:, self._columns].split(_CHUNK)
+            for part in torch.split(rows[:, self._columns], _CHUNK)
         ]
         return _OFF * (torch.cat(counts) >= _MOST).double() if counts else torch.empty(0, dtype=torch.float64)
