@@ -6,9 +6,10 @@ import torch
 
 from hwnas.search import Objective, SaasSettings
 from hwnas.search._candidates import Pool
+from hwnas.search._inputs import inputs_of
 from hwnas.search._models import fit_models
 from hwnas.search._twins import Twins
-from hwnas.space import Float, Int, SearchSpace
+from hwnas.space import Float, Int, SearchSpace, get_space
 
 SETTINGS = SaasSettings(fit="map", members=2, mc_samples=8, candidates=64)
 ERROR = Objective("error", "minimize")
@@ -50,10 +51,29 @@ def test_twins_agree_in_what_matters_and_a_few_are_as_good_as_any(six, models):
 
 def test_what_is_computed_of_them_tells_twins_apart(six, models):
     """Where costs are computed, they stand behind the encoding."""
-    points = SimpleNamespace(d=6, computed=1, rows=lambda found: torch.stack([row for row, _ in found]))
+    points = SimpleNamespace(d=6, computed=1, inputs=six, rows=lambda found: torch.stack([row for row, _ in found]))
     rows = [torch.cat([models.points.rows([of(six)])[0], torch.tensor([cost])]) for cost in (0.0, 0.0, 0.0, 1.0)]
     twins = Twins(SimpleNamespace(outcomes=models.outcomes, points=points), [(row, None) for row in rows[:3]])
     assert (twins.discount(torch.stack(rows)) > 0).tolist() == [True, True, True, False]
+
+
+def test_twins_have_the_same_network(made_up, rng):
+    """Cells whose choices matter little to the models, for figures of the network say more."""
+    cells = get_space("nasbench201")
+    inputs, _ = inputs_of(cells)
+    found = cells.sample(40, rng)
+    figures = inputs.encode(found)[:, cells.dim :]
+    told = [
+        made_up.trial(n, arch, {"error": float(row.sum())})
+        for n, (arch, row) in enumerate(zip(found, figures, strict=True))
+    ]
+    models = fit_models(inputs, [ERROR], told, SETTINGS, None, rng)
+    rows = models.points.rows(found)
+    same = (figures[:, None] == figures).all(axis=2)
+    for place, row in enumerate(rows):
+        others = [arch for arch, alike in zip(found, same[place], strict=True) if not alike]
+        assert not Twins(models, others).discount(row[None]).any()
+        assert Twins(models, [found[place]] * 3).discount(row[None]) > 0
 
 
 def test_nothing_has_a_twin_while_everything_may_matter(six, made_up, rng):
