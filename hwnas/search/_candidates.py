@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from hwnas.search._acquisition import Acquisition
-    from hwnas.search._twins import Twins
     from hwnas.space import Architecture, SearchSpace
 
 #: Local searches run from so many of the pool's best at a time, and take so many steps at most.
@@ -124,7 +123,6 @@ class Pool:
         rng: np.random.Generator,
         near: Collection[str] = (),
         points: Points | None = None,
-        twins: Twins | None = None,
     ) -> None:
         """Take the first members.
 
@@ -136,12 +134,10 @@ class Pool:
             rng: the source of chance for steps of the local search.
             near: ids of candidates beside good trials; every second choice is one of them.
             points: what a row of numbers says of an architecture; the encoding alone by default.
-            twins: takes from the value of those that were tried often enough but for what does not matter.
         """
         self._space = space
         self._points = Points(space) if points is None else points
         self._acquisition = acquisition
-        self._twins = twins
         self._rng = rng
         self._taken = set(seen)
         self._most = len(candidates)
@@ -168,8 +164,6 @@ class Pool:
             chosen = int((torch.where(allowed, value, -torch.inf) if bool(allowed.any()) else value).argmax())
         best, log_value = self._architectures[chosen], float(value[chosen])
         self._taken.add(best.id)
-        if self._twins is not None:
-            self._twins.add(self._projections[0].X[chosen : chosen + 1])
         self._projections = self._acquisition.add(self._projections, chosen)
         value[chosen] = -torch.inf
         kept = self._worth_keeping(value)
@@ -244,9 +238,7 @@ class Pool:
 
     def _value(self, projections: list[Projection]) -> torch.Tensor:
         self.valued += projections[0].mean.shape[-1]
-        X = projections[0].X
-        value = self._points.weighed(self._acquisition.log_value(projections), X)
-        return value if self._twins is None else value - self._twins.discount(X)
+        return self._points.weighed(self._acquisition.log_value(projections), projections[0].X)
 
 
 def _some(steps: list[Architecture], rng: np.random.Generator) -> list[Architecture]:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from hwnas.space import Architecture, SearchSpace
 
-#: How the names of columns begin that are figures of the network, and no parameters.
-FIGURE = "network: "
 #: Architectures from which the range of each figure is taken.
 _SAMPLE = 256
 #: A figure that goes with one before it, by the correlation, says nothing new.
@@ -83,7 +81,7 @@ class NetworkInputs:
         self._kept = _telling(found)
         self._low = found.min(axis=0)[self._kept]
         self._span = np.ptp(found, axis=0)[self._kept]
-        more = [Column(space.dim + i, f"{FIGURE}{names[j]}", "float") for i, j in enumerate(self._kept)]
+        more = [Column(space.dim + i, f"network: {names[j]}", "float") for i, j in enumerate(self._kept)]
         self.columns = (*space.columns, *more)
         self.dim = len(self.columns)
 

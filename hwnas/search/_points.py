@@ -35,7 +35,6 @@ class Points:
     Attributes:
         inputs: makes the encoding.
         d: how many columns an encoding has. Computed outcomes stand behind them, in their order.
-        computed: how many of those there are.
     """
 
     def __init__(
@@ -61,7 +60,6 @@ class Points:
         self._scales = list(scales)
         self._feasibility = feasibility
         self.d = inputs.dim
-        self.computed = len(self._scales)
         limits = {
             data.objective.name: (self.d + place, data.standardise(data.objective.score(data.objective.limit)))
             for place, data in enumerate(scales)

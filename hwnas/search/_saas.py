@@ -57,8 +57,6 @@ class SaasQnehviStrategy:
       to improve them by, each as a share of that front's hypervolume now. There is one fit an outcome, and the draws of
       those that fronts share are the same; see `hwnas.search._aims`.
     - **Pending.** Trials that are proposed or running, and the picks before in a batch, count by their joint posterior.
-    - **Twins.** Of trials that agree in all that matters to any model, a few tell about the noise; more are proposed
-      only where there is nothing else; see `hwnas.search._twins`.
     - **Computed.** Parameters and multiply-accumulates of the space's own networks, and latencies that are predicted
       for good, are computed for each candidate and not modelled; what breaks a limit on them is not proposed. See
       `hwnas.search._computed`.
@@ -178,7 +176,6 @@ class SaasQnehviStrategy:
         """Return what is proposed, the diagnostics, and what a person should know."""
         from hwnas.search._aims import aims, good_architectures
         from hwnas.search._candidates import Pool, first_candidates
-        from hwnas.search._twins import Twins
 
         found = aims(objectives, trials, models, joint=self._joint)
         acquisition = self._acquisition(objectives, trials, models, found, n, rng)
@@ -186,9 +183,7 @@ class SaasQnehviStrategy:
         good = good_architectures(found, trials)
         wide = any(aim.eased for aim in found.values())
         candidates, near = first_candidates(space, good, self.settings.candidates, rng, seen, points, wide=wide)
-        counted = [*complete_trials(trials), *pending_trials(trials)]
-        twins = Twins(models, [trial.architecture for trial in counted])
-        pool = Pool(space, acquisition, candidates, seen, rng, near, points, twins)
+        pool = Pool(space, acquisition, candidates, seen, rng, near, points)
         picks: list[tuple[Architecture, float]] = []
         while len(picks) < n and (pick := pool.choose()) is not None:
             _check(cancelled)
