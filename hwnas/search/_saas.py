@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from hwnas.search._strategy import Proposals, SobolStrategy
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
 
@@ -106,6 +107,19 @@ class SaasQnehviStrategy:
             if within is not None:
                 return replace(within, notices=(f"{few}: what likely keeps to the limits is proposed",))
             return _sobol(space, objectives, trials, n, rng, f"{few}: Sobol points are proposed")
+        with _one_thread():
+            return self._modelled(space, objectives, trials, n, rng, cancelled)
+
+    def _modelled(
+        self,
+        space: SearchSpace,
+        objectives: Sequence[Objective],
+        trials: Sequence[Trial],
+        n: int,
+        rng: np.random.Generator,
+        cancelled: threading.Event | None,
+    ) -> Proposals:
+        """Return what the models propose."""
         from hwnas.search._compiled import keep_compiled_code
         from hwnas.search._models import fit_models
 
@@ -244,6 +258,19 @@ def _sobol(
     """Return Sobol points, and say why."""
     told = SobolStrategy().propose(space, objectives, trials, n, rng)
     return replace(told, notices=(notice,))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep PyTorch to one thread: more gain little here, and wait for each other where other programs compute."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _clocks() -> tuple[float, float]:

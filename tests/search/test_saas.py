@@ -55,6 +55,26 @@ def test_proposals_are_new_distinct_and_valid_and_the_same_again(strategy, space
     assert [architecture.id for architecture in other.architectures] != ids
 
 
+def test_it_computes_in_one_thread_and_leaves_the_number_as_it_was(space, objectives, trials, monkeypatch):
+    import torch
+
+    seen, threads, conditioned = [], torch.get_num_threads(), _surrogate._condition
+
+    def condition(*args):
+        seen.append(torch.get_num_threads())
+        return conditioned(*args)
+
+    monkeypatch.setattr(_surrogate, "_condition", condition)
+    torch.set_num_threads(2)
+    try:
+        settings = QUICK.model_copy(update={"fit": "map"})
+        SaasQnehviStrategy(settings).propose(space, objectives, trials, 2, np.random.default_rng(0))
+        assert set(seen) == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_a_batch_spreads_and_what_is_pending_counts(strategy, space, objectives, trials, by_map, made_up):
     first = strategy.propose(space, objectives, trials, 4, np.random.default_rng(0)).architectures
     pending = [made_up.trial(100 + place, arch, {}, state=TrialState.RUNNING) for place, arch in enumerate(first)]
