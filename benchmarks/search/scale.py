@@ -95,12 +95,13 @@ def conditional(store: Store, fit: str, seed: int) -> int:
         for trial in asked:
             study.tell(trial, values_of(trial, rng))
         print(f"{len(study.trials())} trials, by {asked[-1].origin}", file=sys.stderr)
-    invalid = [trial.number for trial in study.trials() if not is_valid(trial.architecture.values, space)]
-    distinct = {tuple(sorted(trial.architecture.values.items())) for trial in study.trials()}
-    active = {frozenset(trial.architecture.values) for trial in study.trials()}
+    trials = study.trials()
+    invalid = [trial.number for trial in trials if not is_valid(trial.architecture.values, space)]
+    distinct = {tuple(sorted(trial.architecture.values.items())) for trial in trials}
+    active = {frozenset(trial.architecture.values) for trial in trials}
     print(
-        f"{len(study.trials())} evaluations, {len(parameters)} parameters, fit {fit}: {len(invalid)} invalid, "
-        f"{len(study.trials()) - len(distinct)} repeated; {len(active)} combinations of active parameters"
+        f"{len(trials)} evaluations, {len(parameters)} parameters, fit {fit}: {len(invalid)} invalid, "
+        f"{len(trials) - len(distinct)} repeated; {len(active)} combinations of active parameters"
     )
     return 1 if invalid or len(distinct) < settings.trials else 0
 

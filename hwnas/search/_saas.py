@@ -107,19 +107,6 @@ class SaasQnehviStrategy:
             if within is not None:
                 return replace(within, notices=(f"{few}: what likely keeps to the limits is proposed",))
             return _sobol(space, objectives, trials, n, rng, f"{few}: Sobol points are proposed")
-        with _one_thread():
-            return self._modelled(space, objectives, trials, n, rng, cancelled)
-
-    def _modelled(
-        self,
-        space: SearchSpace,
-        objectives: Sequence[Objective],
-        trials: Sequence[Trial],
-        n: int,
-        rng: np.random.Generator,
-        cancelled: threading.Event | None,
-    ) -> Proposals:
-        """Return what the models propose."""
         from hwnas.search._compiled import keep_compiled_code
         from hwnas.search._models import fit_models
 
@@ -131,13 +118,14 @@ class SaasQnehviStrategy:
         settings, notices = self._sized(space, sum(bool(trial.values) for trial in trials))
         inputs, wonder = self._inputs_of(space)
         computed, told = self._oracles.computed(space, objectives, trials)
-        models = fit_models(inputs, objectives, telling, settings, computed, rng, cancelled, joint=self._joint)
-        clocks.append(_clocks())
-        try:
-            chosen, diagnostics, over = self._choose(space, objectives, trials, models, n, rng, cancelled)
-        except (NanError, NotPSDError) as exc:
-            notice = f"the acquisition failed ({exc}): Sobol points are proposed"
-            return _sobol(space, objectives, trials, n, rng, notice)
+        with _one_thread():
+            models = fit_models(inputs, objectives, telling, settings, computed, rng, cancelled, joint=self._joint)
+            clocks.append(_clocks())
+            try:
+                chosen, diagnostics, over = self._choose(space, objectives, trials, models, n, rng, cancelled)
+            except (NanError, NotPSDError) as exc:
+                notice = f"the acquisition failed ({exc}): Sobol points are proposed"
+                return _sobol(space, objectives, trials, n, rng, notice)
         clocks.append(_clocks())
         (fit_s, fit_cpu_s), (acquisition_s, acquisition_cpu_s) = (
             (after[0] - before[0], after[1] - before[1]) for before, after in itertools.pairwise(clocks)
