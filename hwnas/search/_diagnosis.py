@@ -128,7 +128,7 @@ def diagnose(
         StudyError: an outcome has too few values.
         StoppedError: `cancelled` was set.
     """
-    from hwnas.search._surrogate import fit_surrogate
+    from hwnas.search._surrogate import fit_surrogate, one_thread
 
     if settings.fit == "auto" and (len(trials) > settings.nuts_trials or space.dim > _NUTS_COLUMNS):
         settings = settings.model_copy(update={"fit": "map"})
@@ -140,10 +140,11 @@ def diagnose(
         if len(data.Y) < _LEAST_TRIALS:
             what = f"{len(data.Y)} trials have" if len(data.Y) != 1 else "1 trial has"
             raise StudyError(f"only {what} a value of {objective.name}", f"{_LEAST_TRIALS} are needed to judge a model")
-        _check(cancelled)
-        saas = fit_surrogate(data, settings, int(rng.integers(2**31)))
-        _check(cancelled)
-        plain = cross_validated(data, rng)
+        with one_thread():
+            _check(cancelled)
+            saas = fit_surrogate(data, settings, int(rng.integers(2**31)))
+            _check(cancelled)
+            plain = cross_validated(data, rng)
         known = tuple(trial.number for trial in trials if objective.name in trial.values)
         found.append(_outcome(inputs, known, saas, plain))
     return found

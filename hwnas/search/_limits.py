@@ -59,6 +59,7 @@ def towards_limits(
     if not data or all(_excess(limited, trial) == 0.0 for trial in known):
         return None
     from hwnas.search._candidates import first_candidates
+    from hwnas.search._surrogate import one_thread
 
     began = time.perf_counter()
     nearest = sorted(known, key=lambda trial: (_excess(limited, trial), trial.number))[:_NEAREST]
@@ -67,7 +68,8 @@ def towards_limits(
     candidates, _ = first_candidates(space, good, settings.candidates, rng, seen)
     points = space.encode(candidates)
     fitted = time.perf_counter()
-    logp = np.sum([_log_probability(one, points, settings, rng) for one in data], axis=0)
+    with one_thread():
+        logp = np.sum([_log_probability(one, points, settings, rng) for one in data], axis=0)
     fit_s = time.perf_counter() - fitted
     order = np.argsort(-(logp + rng.gumbel(size=len(logp))), kind="stable")  # draws in proportion to the probabilities
     chosen = tuple(candidates[place] for place in order[:n])

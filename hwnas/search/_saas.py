@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from hwnas.search._strategy import Proposals, SobolStrategy
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
 
@@ -109,6 +108,7 @@ class SaasQnehviStrategy:
             return _sobol(space, objectives, trials, n, rng, f"{few}: Sobol points are proposed")
         from hwnas.search._compiled import keep_compiled_code
         from hwnas.search._models import fit_models
+        from hwnas.search._surrogate import one_thread
 
         keep_compiled_code()
         from linear_operator.utils.errors import NanError, NotPSDError
@@ -118,7 +118,7 @@ class SaasQnehviStrategy:
         settings, notices = self._sized(space, sum(bool(trial.values) for trial in trials))
         inputs, wonder = self._inputs_of(space)
         computed, told = self._oracles.computed(space, objectives, trials)
-        with _one_thread():
+        with one_thread():
             models = fit_models(inputs, objectives, telling, settings, computed, rng, cancelled, joint=self._joint)
             clocks.append(_clocks())
             try:
@@ -246,19 +246,6 @@ def _sobol(
     """Return Sobol points, and say why."""
     told = SobolStrategy().propose(space, objectives, trials, n, rng)
     return replace(told, notices=(notice,))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep PyTorch to one thread: more gain little here, and wait for each other where other programs compute."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _clocks() -> tuple[float, float]:

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from hwnas.errors import SpaceError, StoppedError
-from hwnas.search import Objective, SaasQnehviStrategy, SaasSettings, SobolStrategy, TrialState, _surrogate
+from hwnas.search import Objective, SaasQnehviStrategy, SaasSettings, SobolStrategy, TrialState, _surrogate, diagnose
 from hwnas.search._front import hypervolume_history
 from hwnas.space import Float, Int, SearchSpace, get_space
 
 QUICK = SaasSettings(warmup=48, samples=32, thinning=8, mc_samples=16, candidates=128)
+FAST = QUICK.model_copy(update={"fit": "map", "members": 2})
 REFERENCE = {"accuracy": 0.0, "p99_ms": 1.0}
 
 
@@ -55,7 +56,27 @@ def test_proposals_are_new_distinct_and_valid_and_the_same_again(strategy, space
     assert [architecture.id for architecture in other.architectures] != ids
 
 
-def test_it_computes_in_one_thread_and_leaves_the_number_as_it_was(space, objectives, trials, monkeypatch):
+def towards(space, trials):
+    """Propose where measured trials broke a limit and none was trained."""
+    limited = Objective("p99_ms", "minimize", "device", "phone", limit=1e-3)
+    measured = [
+        replace(trial, state=TrialState.ABANDONED, values={"p99_ms": trial.values["p99_ms"]}) for trial in trials
+    ]
+    return SaasQnehviStrategy(FAST).propose(space, [limited], measured, 2, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda space, goals, trials: SaasQnehviStrategy(FAST).propose(
+            space, goals, trials, 2, np.random.default_rng(0)
+        ),
+        lambda space, goals, trials: diagnose(space, goals, trials, FAST, np.random.default_rng(0)),
+        lambda space, goals, trials: towards(space, trials),
+    ],
+    ids=["propose", "diagnose", "towards limits"],
+)
+def test_models_compute_in_one_thread_and_leave_the_number_as_it_was(space, objectives, trials, monkeypatch, compute):
     import torch
 
     seen, threads, conditioned = [], torch.get_num_threads(), _surrogate._condition
@@ -67,8 +88,7 @@ def test_it_computes_in_one_thread_and_leaves_the_number_as_it_was(space, object
     monkeypatch.setattr(_surrogate, "_condition", condition)
     torch.set_num_threads(2)
     try:
-        settings = QUICK.model_copy(update={"fit": "map"})
-        SaasQnehviStrategy(settings).propose(space, objectives, trials, 2, np.random.default_rng(0))
+        compute(space, objectives, trials)
         assert set(seen) == {1}
         assert torch.get_num_threads() == 2
     finally:
