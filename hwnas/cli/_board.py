@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from rich.panel import Panel
 
-    from hwnas.search import LatencyCounts, Objective, Trial
+    from hwnas.search import Growth, LatencyCounts, Objective, Trial
 
 _PHASES = {
     "propose": "choosing the next architectures",
@@ -60,6 +60,7 @@ class Board:
         self.total = 0
         self.counts: dict[str, int] = {}
         self.hypervolume: float | None = None
+        self._growth: Growth | None = None
         self._objectives = tuple(objectives)
         self._trials: dict[int, Trial] = {}
         self._latencies: tuple[LatencyCounts, ...] = ()
@@ -116,7 +117,7 @@ class Board:
             case Progress():
                 self.counts, self.total = dict(event.counts), event.total
                 self.hypervolume, self._left_s = event.hypervolume, event.left_s
-                self._latencies = event.latencies
+                self._latencies, self._growth = event.latencies, event.growth
             case _:
                 pass
 
@@ -158,7 +159,7 @@ class Board:
         parts = [f"{self.finished} of {plural(self.total, 'trial')}"]
         parts += [f"{self.counts[state]} {state}" for state in ("failed", "abandoned") if self.counts.get(state)]
         if self.hypervolume is not None:
-            parts.append(f"hypervolume {number(self.hypervolume)}")
+            parts.append(f"hypervolume {self._volume()}")
         if self._phase:
             parts.append(self._now())
         if self._left_s is not None:
@@ -194,12 +195,19 @@ class Board:
         return [
             ("", " · ".join([f"{self.counts.get('complete', 0)} complete", *others])),
             ("now", self._now() or "starting"),
-            ("hypervolume", number(self.hypervolume)),
+            ("hypervolume", self._volume()),
             *latency_rows(self._latencies),
             *[("best" if first else "", text) for first, text in self._best_rows()],
             ("spent", " · ".join(f"{name} {duration(seconds)}" for name, seconds in spent.items())),
             ("time", f"{duration(self._clock() - self._began_s)}{self._left()}"),
         ]
+
+    def _volume(self) -> str:
+        """Return the hypervolume, and what part of it is new."""
+        if self._growth is None:
+            return number(self.hypervolume)
+        latest = plural(self._growth.trials, "trial")
+        return f"{number(self.hypervolume)} ({self._growth.share:.0%} from the last {latest})"
 
     def _best_rows(self) -> list[tuple[bool, str]]:
         rows: list[tuple[bool, str]] = []

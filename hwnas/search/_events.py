@@ -126,10 +126,22 @@ class TrialAbandoned:
 
 
 @dataclass(frozen=True, slots=True)
+class Growth:
+    """What part of the hypervolume, from 0 to 1, the latest trials have added; how many of them were complete.
+
+    Both hypervolumes are above the reference point as it is now. A hypervolume alone does not show how a search goes
+    on: it falls where the reference is inferred, and moves up.
+    """
+
+    trials: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """Where the search stands: trials by state, the hypervolume, seconds spent, and left where that is known.
 
-    `latencies` says how the figures of each device came to be known.
+    `latencies` says how the figures of each device came to be known, `growth` what part of the hypervolume came lately.
     """
 
     counts: Mapping[str, int]
@@ -140,6 +152,7 @@ class Progress:
     evaluate_s: float
     left_s: float | None
     latencies: tuple[LatencyCounts, ...] = ()
+    growth: Growth | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Literal
 
 from hwnas.search import _front
 from hwnas.search._counts import latency_counts
-from hwnas.search._events import Progress
+from hwnas.search._events import Growth, Progress
 from hwnas.search._trial import TrialState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    import numpy as np
+    from jaxtyping import Float
 
     from hwnas.search._events import Event, Listener
     from hwnas.search._study import Study
@@ -70,6 +73,7 @@ class Reporter:
                 evaluate_s=self._spent_s["evaluate"],
                 left_s=self._left_s(sum(trial.state.finished for trial in trials)),
                 latencies=latency_counts(study.objectives, trials),
+                growth=_growth(history, study.settings.batch),
             )
         )
 
@@ -82,3 +86,10 @@ class Reporter:
         if done < 1 or finished >= self._study.settings.trials:
             return None
         return (time.monotonic() - self._began_s) / done * (self._study.settings.trials - finished)
+
+
+def _growth(history: Float[np.ndarray, " k"], latest: int) -> Growth | None:
+    """Return what the latest trials have added; `None` while there are not more than those, or no volume."""
+    if len(history) <= latest or not history[-1] > 0.0:
+        return None
+    return Growth(latest, float(1.0 - history[-1 - latest] / history[-1]))

@@ -178,7 +178,10 @@ def test_what_happens_is_heard_in_order(study, tools):
     last = kinds(heard, Progress)[-1]
     assert last.counts["complete"] == last.total == 8
     assert last.left_s is None  # what the front still needs has another pace
-    assert last.hypervolume > 0.0
+    volumes = study.hypervolume_history()
+    assert last.growth.trials == 4
+    assert last.growth.share == pytest.approx((volumes[-1] - volumes[3]) / volumes[-1])
+    assert last.hypervolume == volumes[-1] > 0.0
     assert kinds(heard, Progress)[0].left_s is None
     assert [event.after.value / event.before.value for event in kinds(heard, FrontRemeasured)] == pytest.approx(
         [2.0] * len(study.pareto_front())
