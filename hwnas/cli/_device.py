@@ -67,7 +67,8 @@ def add(
     A device is hardware, runtime and settings together: the same machine with one and with four threads is two devices.
     Nothing is started; `hwnas device check NAME` does that.
     """
-    from hwnas.device import DeviceProfile, DeviceRegistry, cpus_from_mask
+    from hwnas.device import DeviceProfile, DeviceRegistry, check_profile, cpus_from_mask
+    from hwnas.measurement import MeasurementProtocol
 
     if cpus is not None and cpu_mask is not None:
         raise ConfigError("--cpus and --cpu-mask say the same", "give one of them")
@@ -85,6 +86,8 @@ def add(
         protocol=assignments("--protocol", protocol),
         notes=notes,
     )
+    check_profile(profile)
+    MeasurementProtocol.for_device(profile)
     path = DeviceRegistry(settings(context).workspace()).add(profile, replace=replace)
     if json:
         _output.emit({**profile.to_json(), "path": str(path)})
@@ -213,9 +216,10 @@ def _of_transport(transport: str, words: list[str] | None, **named: str | None) 
             raise ConfigError(f"--{key} and --transport-option {key} say the same", "give one of them")
     found |= {key: value for key, value in named.items() if value is not None}
     if transport == "adb":
-        for key in ("runner", "library"):
-            if isinstance(found.get(key), str):
-                found[key] = ":".join(_from_the_root(part) for part in found[key].split(":"))
+        if isinstance(found.get("runner"), str):
+            found["runner"] = _from_the_root(found["runner"])
+        if isinstance(found.get("library"), str):  # libraries are a list
+            found["library"] = ":".join(_from_the_root(part) for part in found["library"].split(":"))
     return found
 
 

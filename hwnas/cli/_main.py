@@ -28,7 +28,7 @@ from hwnas.cli import (
     _search,
 )
 from hwnas.cli._options import STOPPED, Settings
-from hwnas.errors import HwnasError, StoppedError
+from hwnas.errors import ConfigError, HwnasError, StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code; the module's docstring lists them."""
     try:
+        _check_text(arguments)
         code = app(args=list(arguments), prog_name="hwnas", standalone_mode=False)
     except StoppedError as error:
         if error.hint:
@@ -110,6 +111,16 @@ def run(arguments: Sequence[str]) -> int:
     if code == STOPPED:
         _output.note("stopped")
     return code if isinstance(code, int) else 0
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Refuse what no file, store or page can hold: bytes that are no UTF-8, which Python carries as surrogates."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as exc:
+            shown = argument.encode(errors="backslashreplace").decode()
+            raise ConfigError(f"{shown}: not UTF-8 text", "give that file or thing another name") from exc
 
 
 def _refuse(error: typer.TyperException) -> int:

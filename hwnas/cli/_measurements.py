@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from hwnas.measurement import Estimate, Measurement
 
+#: The largest number that a store holds.
+_LARGEST = 2**63 - 1
 #: Columns from which on a table shows everything.
 _WIDE = 116
 
@@ -39,7 +41,7 @@ def list_measurements(
     space: OfSpace = None,
     network: OfNetwork = None,
     verdict: WithVerdict = None,
-    newest: Annotated[int, typer.Option(metavar="N", min=1, help="At most this many, the newest.")] = 20,
+    newest: Annotated[int, typer.Option(metavar="N", min=1, max=_LARGEST, help="At most this many, the newest.")] = 20,
     json: Json = False,
 ) -> None:
     """List measurements, oldest first."""
@@ -60,7 +62,9 @@ def list_measurements(
 @app.command()
 def show(
     context: typer.Context,
-    number: Annotated[int, typer.Argument(metavar="ID", help="The measurement's number, from `measurements list`.")],
+    number: Annotated[
+        int, typer.Argument(metavar="ID", max=_LARGEST, help="The measurement's number, from `measurements list`.")
+    ],
     samples: Annotated[bool, typer.Option("--samples", help="With --json: every sample too, in nanoseconds.")] = False,
     json: Json = False,
 ) -> None:

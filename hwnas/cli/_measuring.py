@@ -66,7 +66,7 @@ class Request:
 
         with (
             Device.open(profile) as opened,
-            self._networks(opened) as (files, architectures),
+            self._networks(opened, listen, stop) as (files, architectures),
         ):
             return measure(
                 files,
@@ -81,26 +81,31 @@ class Request:
             )
 
     @contextmanager
-    def _networks(self, device: Device) -> Iterator[tuple[list[NetworkFile], list[Architecture] | None]]:
+    def _networks(
+        self, device: Device, listen: Listener, stop: threading.Event
+    ) -> Iterator[tuple[list[NetworkFile], list[Architecture] | None]]:
         """Hand out the network files, and of a space's networks the architectures."""
         if self.space is None:
             yield list(self.files), None
             return
         with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
-            yield self._sampled(self.space, device, Path(folder))
+            yield self._sampled(self.space, device, Path(folder), listen, stop)
 
-    def _sampled(self, source: str, device: Device, folder: Path) -> tuple[list[NetworkFile], list[Architecture]]:
+    def _sampled(
+        self, source: str, device: Device, folder: Path, listen: Listener, stop: threading.Event
+    ) -> tuple[list[NetworkFile], list[Architecture]]:
         """Write networks of a space in a format that the device runs; not while another device is this machine."""
         import numpy as np
 
         from hwnas.locks import MachineTurns
+        from hwnas.measurement import Waiting
         from hwnas.network import write_network
         from hwnas.space import load_space
 
         space = load_space(source)
         architectures = space.sample(self.count, np.random.default_rng(self.seed))
         formats, batch = device.runtime.formats, device.profile.batch
-        with MachineTurns().training():
+        with MachineTurns().training(on_wait=lambda who: listen(Waiting(device.profile.name, who)), cancelled=stop):
             files = [
                 write_network(
                     space.graph(item), folder / item.id, formats, batch=batch, name=f"{space.name}-{item.id[:8]}"

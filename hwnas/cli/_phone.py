@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Work = Callable[[AdbTransport, Deadline], list[str]]
 
-Timeout = Annotated[float, typer.Option("--timeout", metavar="S", help="How long it may take, in seconds.")]
+Timeout = Annotated[float, typer.Option("--timeout", metavar="S", min=0.001, help="How long it may take, in seconds.")]
 
 
 @app.command()

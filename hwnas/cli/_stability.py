@@ -32,13 +32,18 @@ def show_stability(profile: DeviceProfile, *, campaigns: int, plot: Path | None,
 
     with _progress(campaigns) as listen, stopping() as stop:
         report = check_stability(profile, campaigns=campaigns, wait_s=wait_s, on_progress=listen, cancelled=stop)
+    if json:
+        _output.emit(stability_data(report))
+    else:
+        _tell(profile, report)
     if plot is not None:
         from hwnas.report import write_stability_png
 
         _output.note(f"drawn: {write_stability_png(report, plot)}")
-    if json:
-        _output.emit(stability_data(report))
-        return
+
+
+def _tell(profile: DeviceProfile, report: StabilityReport) -> None:
+    """Show a report as a table, and say what follows from it."""
     _output.show(_output.table([profile.name, "p50 ms>", "varies>", "p99 ms>", "varies>", "verdicts"], _rows(report)))
     for sentence in findings(report):
         _output.note(sentence)

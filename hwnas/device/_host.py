@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # as a shell has it
 
 
+_MOST_MIB = 2**40  # far below what the kernel's limits, in bytes, can say
+
+
 @dataclass(frozen=True)
 class HostOptions:
     """What a profile with the transport `host` can say in `transport_options`.
@@ -44,8 +47,8 @@ class HostOptions:
 
     def __post_init__(self) -> None:
         """Check the limit."""
-        if self.memory_limit_mb is not None and self.memory_limit_mb < 1:
-            raise ValueError(f"memory_limit_mb is {self.memory_limit_mb}: give at least 1")
+        if self.memory_limit_mb is not None and not 1 <= self.memory_limit_mb <= _MOST_MIB:
+            raise ValueError(f"memory_limit_mb is {self.memory_limit_mb}: give 1 to {_MOST_MIB}")
 
 
 class HostTransport:

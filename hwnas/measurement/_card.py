@@ -13,7 +13,7 @@ from hwnas import __version__
 from hwnas._files import replaced, sha256_of
 from hwnas.errors import MeasurementError
 from hwnas.measurement._columns import FORMAT_VERSION
-from hwnas.measurement._exchange_file import read_records
+from hwnas.measurement._exchange_file import ending, read_records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def card_path(path: Path) -> Path:
     """Return where the card of a file lies: `NAME.json` beside `NAME.parquet`, `NAME.csv` or `NAME.csv.gz`."""
-    return path.with_name(path.name.partition(".")[0] + ".json")
+    return path.with_name(path.name[: -len(ending(path))] + ".json")
 
 
 def write_card(path: Path, *, notes: str = "") -> dict[str, Any]:

@@ -138,9 +138,12 @@ def as_text(column: Column, value: Any) -> str:
             return str(value)
 
 
+_TOO_LARGE = 2**63  # for a column of whole numbers
+
+
 def _integer(cell: Any) -> int:
     value = int(cell) if isinstance(cell, str) else cell
-    if isinstance(value, bool) or value != int(value) or value < 0:
+    if isinstance(value, bool) or value != int(value) or not 0 <= value < _TOO_LARGE:
         raise ValueError
     return int(value)
 
@@ -174,18 +177,26 @@ def _hash(cell: Any) -> str:
 def _text(cell: Any) -> str:
     if not isinstance(cell, str):
         raise TypeError
-    return cell
+    return _writable(cell)
+
+
+def _writable(text: str) -> str:
+    """Return a text that a file can hold: half of a surrogate pair is none."""
+    text.encode()
+    return text
 
 
 def _texts(cell: Any) -> list[str]:
     found = json.loads(cell) if isinstance(cell, str) else list(cell)
     if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
         raise ValueError
-    return found
+    return [_writable(item) for item in found]
 
 
 def _json(cell: Any) -> str:
-    json.loads(cell)
+    if not isinstance(json.loads(_writable(cell)), dict | list):
+        raise ValueError  # noqa: TRY004  a cell of the wrong kind, as the others
+    _writable(json.dumps(json.loads(cell), ensure_ascii=False))
     return str(cell)
 
 

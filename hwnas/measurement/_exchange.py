@@ -160,7 +160,7 @@ def store_row(cells: Mapping[str, Any], *, own: str, file: str, at: datetime) ->
         _check(row, cells)
     except HwnasError as exc:
         raise MeasurementError(exc.message, exc.hint) from exc
-    except (ValueError, TypeError, KeyError) as exc:
+    except (ValueError, TypeError, AttributeError, LookupError, OverflowError) as exc:
         text = " ".join(str(exc).split())
         raise MeasurementError(
             f"it does not fit together: {text}", "was it changed by hand, or made by another hwnas?"
@@ -224,6 +224,13 @@ def _sized(name: str, given: list[int], wanted: int) -> list[int]:
 def _check(row: Mapping[str, Any], cells: Mapping[str, Any]) -> None:
     """Check that what the row says can be read again."""
     details = row["details"]
+    if not isinstance(details["versions"], dict):
+        raise MeasurementError("versions is no JSON object", "mend that cell")
+    for name in ("transport", "runtime", "threads"):
+        if details["profile"][name] != cells[name]:
+            raise MeasurementError(
+                f"{name} is {cells[name]!r}, and profile says {details['profile'][name]!r}", "mend that row"
+            )
     if not has_samples(row):
         for name, kind in (("profile", DeviceProfile), ("facts", DeviceFacts), ("protocol", MeasurementProtocol)):
             kind.from_json(details[name])

@@ -46,8 +46,8 @@ def _check(file: Path, model: Any) -> None:
         return
     try:
         onnx.checker.check_model(str(file))
-    except onnx.checker.ValidationError as exc:
-        reason = str(exc).strip().splitlines()[0]
+    except (onnx.checker.ValidationError, UnicodeDecodeError) as exc:  # the latter where it quotes a damaged name
+        reason = "a name is no text" if isinstance(exc, UnicodeDecodeError) else str(exc).strip().splitlines()[0]
         raise NetworkError(f"{file}: not a valid ONNX network: {reason}", _EXPORT_AGAIN) from exc
 
 

@@ -35,6 +35,7 @@ ESTIMATED_FROM = f"benchmark_model's figures of {RUNS} inferences at a time"
 _WARM_UP = 10
 _LINE = re.compile(r"^.*?count=(\d+) (.*)$", re.MULTILINE)
 _WORD = re.compile(r"(\w+)=([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?)")
+#: MiB since the tool began, though it says MB: whole pages come out of it.
 _PEAK = re.compile(r"overall=([0-9.]+)")
 
 
@@ -68,7 +69,7 @@ class BenchmarkModelSession(ToolSession):
             raise ended_error(self._what, done.exit_code, done.stderr or done.stdout)
         peak = _PEAK.search(text)
         if peak is not None:
-            self.peak_memory_bytes = int(float(peak[1]) * 1e6)
+            self.peak_memory_bytes = int(float(peak[1]) * 2**20)
         return read_output(text, self._what)
 
 

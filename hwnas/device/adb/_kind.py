@@ -95,9 +95,11 @@ def _make_onnxruntime(profile: DeviceProfile, transport: Transport) -> Runtime:
                 f"device {profile.name!r}: onnxruntime_perf_test cannot do without the arena", "leave it on"
             )
         tool = PerfTestRuntime(profile, _adb(transport), options, formats)
+        tool.int8 = chosen.precision == "int8"
         tool.level, tool.provider, tool.spinning = chosen.graph_optimization, chosen.provider, chosen.spinning
         return tool
     runner = RunnerRuntime(profile, _adb(transport), options, formats)
+    runner.int8 = chosen.precision == "int8"
     runner.flags = (
         *("--optimisation", chosen.graph_optimization, "--provider", chosen.provider),
         *("--spinning", _switch(on=chosen.spinning), "--arena", _switch(on=chosen.arena)),

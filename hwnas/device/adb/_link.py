@@ -46,15 +46,16 @@ class TcpLink:
             DeadlineError: there was no answer in time.
         """
         self.name = f"{host}:{port}"
+        deadline.check(f"connecting to {self.name}")
         try:
             self._socket = socket.create_connection((host, port), timeout=deadline.timeout_s())
         except TimeoutError as exc:
             raise DeviceConnectionError(
                 f"{self.name} does not answer", "check the address, and that the phone is on and in the same network"
             ) from exc
-        except OSError as exc:
+        except (OSError, UnicodeError) as exc:  # a name with an empty part, or one too long, is no OSError
             raise DeviceConnectionError(
-                f"cannot connect to {self.name}: {exc.strerror or exc}",
+                f"cannot connect to {self.name}: {getattr(exc, 'strerror', None) or exc}",
                 "check the address; on the phone, `adb tcpip 5555` or wireless debugging must be on",
             ) from exc
         self._socket.setblocking(False)

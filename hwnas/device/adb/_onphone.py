@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,10 +29,16 @@ _SHARE_FOR_REST = 0.5  # of the campaign's time that is left
 _MACHINES = {"arm64-v8a": 183, "armeabi-v7a": 40, "x86_64": 62, "x86": 3}
 _SIGNALS = {4: "illegal instruction", 6: "abort", 7: "bus error", 9: "killed", 11: "segmentation fault", 15: "ended"}
 _ALARM = 14
+_QUANTISED = b"QuantizeLinear"  # the name of the operation, which a quantised file holds for every tensor
 
 
 class PhoneRuntime:
-    """The files of one on-phone program, and what its sessions need. Thread-safe."""
+    """The files of one on-phone program, and what its sessions need. Thread-safe.
+
+    Where `int8` is set, ONNX networks are quantised here before they are sent, unless they are already.
+    """
+
+    int8 = False
 
     def __init__(
         self, profile: DeviceProfile, transport: AdbTransport, options: AdbOptions, formats: frozenset[str]
@@ -90,14 +97,20 @@ class PhoneRuntime:
         """Return the path on the phone of a network that was sent there; the session removes it.
 
         Raises:
-            NetworkError: its weights lie in files of their own.
+            NetworkError: its weights lie in files of their own, or it cannot be quantised.
         """
         if network.path.stat().st_size != network.size_bytes:
             raise NetworkError(
                 f"{network.path} keeps weights in other files, which are not sent to phones",
                 "save it as one file: onnx.save(onnx.load(path), path)",
             )
-        return self.transport.installation.network(network, deadline=deadline)
+        if not self.int8 or _QUANTISED in network.path.read_bytes():
+            return self.transport.installation.network(network, deadline=deadline)
+        from hwnas.network import quantise_onnx
+
+        with tempfile.TemporaryDirectory(prefix="hwnas-int8-") as folder:
+            small = quantise_onnx(network, Path(folder) / "int8.onnx")
+            return self.transport.installation.network(small, deadline=deadline)
 
     def discard(self, remote: str) -> None:
         """Remove a network from the phone: now, or as soon as it can be reached again. Never raises."""

@@ -91,9 +91,13 @@ def read_result(text: str, what: str) -> tuple[list[float], int]:
             continue
         if int(fields[4]) == 0:
             seconds.clear()
-        seconds.append(float(fields[1]))
-        peak = max(peak, int(fields[2]))
-    if not seconds or min(seconds) <= 0:
+        try:
+            seconds.append(float(fields[1]))
+            peak = max(peak, int(fields[2]))
+        except ValueError:
+            seconds.clear()
+            break
+    if not seconds or not min(seconds) > 0:
         raise MeasurementError(f"{what}: the result of onnxruntime_perf_test holds no times", "see what it says itself")
     return seconds, peak
 

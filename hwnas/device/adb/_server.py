@@ -47,7 +47,7 @@ def is_running() -> bool:
     """Return whether an adb server listens."""
     try:
         socket.create_connection(server_address(), timeout=1.0).close()
-    except OSError:
+    except (OSError, UnicodeError):
         return False
     return True
 
