@@ -57,6 +57,8 @@ def test_a_second_device_of_one_name_is_refused_unless_replaced(hwnas, refused):
         (["--option", "graph_optimisation=none"], "graph_optimization"),
         (["--option", "spinning"], "--option 'spinning'"),
         (["--option", "spinning=true", "--option", "spinning=false"], "twice"),
+        (["--protocol", "smaples=4000"], "did you mean 'samples'?"),
+        (["--protocol", "samples=0"], "samples is 0"),
     ],
 )
 def test_a_wrong_option_is_named_and_nothing_is_written(refused, workspace, options, named):

@@ -81,6 +81,15 @@ def test_a_wrong_number_is_named(refused):
     assert "integer" in text
 
 
+def test_an_argument_that_is_no_text_is_refused(hwnas, refused, network):
+    """A file may be called so, but neither the store nor a page can hold that name."""
+    hwnas("device", "add", "host")
+    odd = network.rename(network.with_name("\udcff.onnx"))
+    error, hint = refused("measure", "host", odd).splitlines()
+    assert error == f"error: {network.parent}/\\udcff.onnx: not UTF-8 text"
+    assert "another name" in hint
+
+
 def test_an_error_is_a_message_and_a_hint(hwnas, monkeypatch):
     def broken(_root):
         raise StoreError("the disk is full", "make room")

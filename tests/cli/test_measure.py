@@ -1,12 +1,21 @@
 import signal
+import subprocess
+import sys
+import threading
+import time
 
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
 from hwnas.cli._measure import share
-from hwnas.errors import ConfigError
+from hwnas.cli._measuring import Request, _Told
+from hwnas.device import DeviceProfile, transport_kind
+from hwnas.device.testing import FakeDevice, fake_device
+from hwnas.errors import ConfigError, StoppedError
 from hwnas.locks import DeviceLock
+from hwnas.measurement import MeasurementProtocol, MeasurementStore, check_stability
 
 from .conftest import QUICK, wait_until
 
@@ -55,6 +64,39 @@ def test_networks_of_a_space(hwnas, host):
     assert all(item["macs"] > 0 and item["params"] > 0 for item in found)
     assert len(hwnas("measurements", "list", "--space", "digits", "--json").data) == 2
     assert hwnas("measurements", "list", "--space", "other", "--json").data == []
+
+
+@pytest.fixture
+def measuring(environment):
+    """Another process that has this machine's turn to measure."""
+    code = """if True:
+        import time
+        from hwnas.locks import MachineTurns
+        with MachineTurns().measuring():
+            print("held", flush=True)
+            time.sleep(30)
+    """
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert process.stdout.readline()
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_writing_a_spaces_networks_waits_for_its_turn_and_can_be_stopped_meanwhile(measuring, store, capfd):
+    protocols, stop, stopped_s = {"host": MeasurementProtocol()}, threading.Event(), []
+    request = Request((), "digits", count=2, seed=0, protocols=protocols, again=False, wait_s=0.0)
+
+    def listen(event):
+        _Told("", None, lines=True).hear(event)
+        stopped_s.append(time.monotonic())
+        stop.set()
+
+    with pytest.raises(StoppedError):
+        request.on(DeviceProfile("host"), MeasurementStore(store), listen=listen, stop=stop)
+    assert len(stopped_s) == 1
+    assert time.monotonic() - stopped_s[0] < 5.0
+    assert f"waiting for a measurement pid {measuring.pid}" in " ".join(capfd.readouterr().err.split())
 
 
 def test_a_table_for_people(hwnas, host, network):
@@ -122,8 +164,6 @@ def test_a_wrong_setting_is_named(refused, host, network, options, named):
 
 
 def test_a_device_in_use_names_its_holder(hwnas, refused, host, network):
-    from hwnas.device import DeviceProfile, transport_kind
-
     with DeviceLock(transport_kind("host").lock_key(DeviceProfile("host"))).hold():
         text = refused("measure", "host", network, *QUICK)
     assert "in use" in text or "holds" in text or "held" in text
@@ -161,6 +201,11 @@ def test_a_measurement_that_is_not_there(refused):
     assert "no measurement 7" in refused("measurements", "show", "7")
 
 
+@pytest.mark.parametrize(("words", "named"), [(["show"], "ID"), (["list", "--newest"], "--newest")])
+def test_a_number_that_no_store_holds_is_named(refused, words, named):
+    assert f"invalid value for '{named}'" in refused("measurements", *words, "99999999999999999999999")
+
+
 def test_an_empty_list_says_how_to_begin(hwnas):
     said = hwnas("measurements", "list")
     assert (said.out, said.code) == ("", 0)
@@ -185,3 +230,19 @@ def test_check_says_what_it_saw(hwnas, workspace):
 def test_check_of_a_device_that_cannot_be_used(hwnas, refused):
     hwnas("device", "add", "odd", "--option", "provider=quantum")
     assert "quantum" in refused("device", "check", "odd")
+
+
+def test_stability_is_shown_even_where_its_picture_cannot_be_drawn(hwnas, tmp_path, monkeypatch):
+    hwnas("device", "add", "host")
+    random = np.random.default_rng(0)
+    device = fake_device(FakeDevice(lambda _network, n: random.normal(1e6, 5e3, n).astype(np.int64)))
+    report = check_stability(device, campaigns=3, protocol=MeasurementProtocol(samples=400, processes=3))
+    monkeypatch.setattr("hwnas.measurement.check_stability", lambda profile, **settings: report)
+    command = ["device", "check", "host", "--stability", "--plot", tmp_path / "none" / "stability.png"]
+    said = hwnas(*command)
+    assert said.code == 2
+    assert [line.split()[0] for line in said.out.splitlines()[2:]] == list(report.networks)
+    assert "pairs keep their order" in said.err
+    assert f"error: cannot write {tmp_path}" in said.err
+    again = hwnas(*command, "--json")
+    assert (again.code, again.data["networks"]) == (2, list(report.networks))

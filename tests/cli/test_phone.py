@@ -40,6 +40,15 @@ def test_a_profile_names_its_files_from_the_root_on(hwnas, tmp_path, monkeypatch
     assert Path(options["runner"]).is_absolute()
 
 
+def test_libraries_are_a_list_and_a_runner_is_one_file(hwnas, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = ["--runner", "one:file", "--library", "a:b"]
+    made = hwnas("device", "add", "p", "--transport", "adb", "--address", "192.168.1.7:5555", *files, "--json")
+    options = made.data["transport_options"]
+    assert options["runner"] == f"{tmp_path}/one:file"
+    assert options["library"] == f"{tmp_path}/a:{tmp_path}/b"
+
+
 def test_the_same_setting_twice_is_refused(refused):
     said = refused("device", "add", "x", "--transport", "adb", "--serial", "A", "--transport-option", "serial=B")
     assert "--serial" in said

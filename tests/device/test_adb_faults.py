@@ -12,8 +12,8 @@ import pytest
 from hwnas._deadline import Deadline
 from hwnas.device.adb import AdbOptions
 from hwnas.device.adb._choose import connect as connect_by_options
-from hwnas.device.adb._link import UsbLink
-from hwnas.device.adb._server import Listed
+from hwnas.device.adb._link import TcpLink, UsbLink
+from hwnas.device.adb._server import Listed, is_running
 from hwnas.device.adb._stream import UnreachableError
 from hwnas.errors import DeadlineError, DeviceConnectionError, DeviceError
 from tests.device.adb_daemon.waiting import names_in, wait_until
@@ -395,6 +395,23 @@ def test_nobody_at_the_address(connected, route):
     with pytest.raises(DeviceConnectionError, match=f"cannot connect to {address}"):
         connected(address=address, route=route)
     assert time.monotonic() - began < 5.0
+
+
+@pytest.mark.parametrize("host", ["192.168.1..7", "a" * 64])
+def test_an_address_that_can_be_no_name(host):
+    with pytest.raises(DeviceConnectionError, match=f"cannot connect to {host}:5555: ") as caught:
+        TcpLink(host, 5555, deadline=soon())
+    assert "check the address" in caught.value.hint
+
+
+def test_a_deadline_that_has_passed_is_not_taken_for_a_phone_that_is_away():
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(DeadlineError, match="did not end in time"):
+        TcpLink(*listener.getsockname(), deadline=soon(-1.0))
+
+
+def test_no_server_is_at_an_address_that_can_be_no_name(monkeypatch):
+    monkeypatch.setenv("ANDROID_ADB_SERVER_ADDRESS", "a..b")
+    assert is_running() is False
 
 
 def test_something_else_at_the_address(connected):

@@ -36,7 +36,7 @@ from hwnas.measurement import (
     Verdict,
     measure,
 )
-from hwnas.network import NetworkFile, reference_graph, write_network, write_onnx
+from hwnas.network import NetworkFile, quantise_onnx, reference_graph, write_network, write_onnx
 from hwnas.space import get_space
 from tests.device.adb_daemon.waiting import names_in, wait_until
 
@@ -68,6 +68,12 @@ def digits(tmp_path):
 def networks_on(phone):
     folder = phone.phone.path(f"{HOME}/networks")
     return names_in(folder) if folder.exists() else []
+
+
+def network_on(phone):
+    """Return the content of the only network on the phone."""
+    (name,) = networks_on(phone)
+    return (phone.phone.path(f"{HOME}/networks") / name).read_bytes()
 
 
 def test_five_networks_measured_on_the_phone_agree_with_the_host(phone, profile, digits, store, workspace):
@@ -153,6 +159,30 @@ def test_settings_reach_the_runner(phone, profile, reference):
         session = device.load(reference, deadline=soon())
         (line,) = [line for line in phone.phone.running() if "--serve" in line]
         assert "--threads 2 --batch 1 --cpus 0,1 --optimisation none --provider cpu --spinning off --arena off" in line
+        session.close()
+
+
+def test_what_is_to_run_in_int8_is_quantised_before_it_is_sent(phone, profile, perf_test, reference):
+    sound = reference.path.read_bytes()
+    assert b"QuantizeLinear" not in sound
+    for make in (profile, perf_test):
+        with Device.open(make(options={"precision": "int8"}), deadline=soon()) as device:
+            session = device.load(reference, deadline=soon())
+            sent = network_on(phone)
+            assert b"QuantizeLinear" in sent
+            assert len(sent) < 0.6 * len(sound)
+            assert len(session.run(5, deadline=soon())) == 5
+            session.close()
+    assert reference.path.read_bytes() == sound
+    assert networks_on(phone) == []
+
+
+@pytest.mark.parametrize(("precision", "quantised"), [("f32", False), ("f32", True), ("int8", True)])
+def test_any_other_network_is_sent_as_it_is(phone, profile, reference, tmp_path, precision, quantised):
+    network = quantise_onnx(reference, tmp_path / "int8.onnx") if quantised else reference
+    with Device.open(profile(options={"precision": precision}), deadline=soon()) as device:
+        session = device.load(network, deadline=soon())
+        assert network_on(phone) == network.path.read_bytes()
         session.close()
 
 
@@ -524,6 +554,19 @@ def test_a_result_file():
             read_result(broken, "a")
 
 
+def test_a_number_of_a_run_that_is_none_is_no_run():
+    assert read_result("a,0.002,100,50,0\na,0.003,100,50,²\n", "a") == ([0.002], 100)
+
+
+@pytest.mark.parametrize(
+    "line", ["a,0.0x1,100,50,1", "a,0.001,1e2,50,1", "a,,100,50,1", "a,nan,100,50,1", "a,inf,1,1,1"]
+)
+def test_a_result_file_with_a_garbled_line_holds_no_times(line):
+    text = f"a,0.002,100,50,0\n{line}\na,0.003,200,50,2\n"
+    with pytest.raises(MeasurementError, match="a: the result of onnxruntime_perf_test holds no times"):
+        read_result(text, "a")
+
+
 BENCHMARK_MODEL = r"""#!/bin/sh
 # Stands for benchmark_model: the same arguments and output; the slowest of the m inferences differs from run to run.
 echo "$@" > "$PHONE/asked"
@@ -572,7 +615,7 @@ def test_benchmark_model_is_asked_in_its_own_words(phone, benchmark_model, tflit
         assert len(block) == 300
         assert block.conditions.extra["estimated_from"] == "benchmark_model's figures of 69 inferences at a time"
         assert block.conditions.extra["estimated_runs"] == 3
-        assert session.peak_memory_bytes == 46_500_000
+        assert session.peak_memory_bytes == 46.5 * 2**20
         session.close()
     assert networks_on(phone) == []
 

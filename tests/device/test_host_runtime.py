@@ -190,6 +190,12 @@ def test_memory_is_limited_in_the_process_and_not_here(device_of, reference, soo
     device_of(load="x = bytearray(400 << 20)").load(reference, deadline=soon).close()
 
 
+@pytest.mark.parametrize("limit_mb", [-1, 0, 10**20])
+def test_a_memory_limit_that_the_kernel_cannot_have_is_refused(limit_mb):
+    with pytest.raises(ValueError, match=f"memory_limit_mb is {limit_mb}: give 1 to "):
+        HostOptions(memory_limit_mb=limit_mb)
+
+
 def test_peak_memory_is_that_of_the_process_alone(device_of, reference, soon):
     ballast = np.ones(300 << 20, dtype=np.uint8)
     session = device_of(load="global kept; kept = b'x' * (100 << 20)").load(reference, deadline=soon)

@@ -1,11 +1,13 @@
 import csv
 import dataclasses
 import gzip
+import json
 import math
 import subprocess
 import sys
 import textwrap
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,6 +19,7 @@ from hwnas.device import Conditions
 from hwnas.errors import MeasurementError
 from hwnas.measurement import (
     MeasurementStore,
+    card_path,
     export_measurements,
     import_measurements,
     measurement_records,
@@ -199,13 +202,19 @@ def test_samples_do_not_go_into_csv(store, measured, tmp_path):
 
 
 def edited(path, column, value, row=0):
+    """Put another value into a cell, or change what is in it: `value` may be a function."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    rows[row][column] = value
+    rows[row][column] = value(rows[row][column]) if callable(value) else value
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
+
+
+def but(**changed):
+    """Change fields of a cell of JSON."""
+    return lambda cell: json.dumps(json.loads(cell) | changed)
 
 
 @pytest.mark.parametrize(
@@ -218,13 +227,20 @@ def edited(path, column, value, row=0):
         ("p99_ms", "", "line 2, p99_ms is empty"),
         ("n", "-5", "'-5' is no whole number"),
         ("n", "1e3", "'1e3' is no whole number"),
+        ("macs", str(2**63), "line 2, macs: '9223372036854775808' is no whole number"),
         ("network_hash", "abc", "'abc' is no sha256"),
         ("created_at", "yesterday", "'yesterday' is no moment"),
         ("created_at", "2026-01-01 10:00:00", "is no moment with its time zone"),
         ("verdict", "fine", "'fine' is not a valid Verdict"),
         ("profile", "{", "is no JSON"),
         ("profile", '{"name": "x", "thread": 2}', "does not fit together"),
+        ("profile", "3", "profile: '3' is no JSON"),
+        ("profile", but(transport=1), "line 2: transport is 'host', and profile says 1"),
+        ("profile", but(protocol=[1]), "line 2: it does not fit together"),
         ("protocol", '{"samples": -1}', "samples is -1"),
+        ("versions", "null", "line 2, versions: 'null' is no JSON"),
+        ("versions", "[1]", "line 2: versions is no JSON object"),
+        ("facts", but(model="\ud800"), "line 2, facts: .* is no JSON"),
         ("steady", "maybe", "'maybe' is no true or false"),
         ("format_version", "99", "format_version is 99, known is 1"),
     ],
@@ -238,6 +254,19 @@ def test_a_wrong_cell_is_named_and_nothing_is_imported(store, other, measured, t
     assert str(path) in error.value.message
     assert error.value.hint
     assert MeasurementStore(other).list() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "card"),
+    [
+        ("run.parquet", "run.json"),
+        ("run.1.csv", "run.1.json"),
+        ("run.1.CSV.GZ", "run.1.json"),
+        ("v0.2.run.parquet", "v0.2.run.json"),
+    ],
+)
+def test_a_card_is_called_as_its_file(name, card):
+    assert card_path(Path("folder") / name) == Path("folder") / card
 
 
 def test_a_figure_that_was_changed_by_hand_is_no_other_measurement(store, measured, tmp_path):

@@ -181,6 +181,19 @@ def test_a_network_that_breaks_the_rules_is_refused(sound):
         NetworkFile.load(sound)
 
 
+def test_a_name_that_is_no_text_is_refused(sound):
+    """ONNX's checker cannot even quote it."""
+    model = onnx.load(sound)
+    model.graph.node[3].input[0] = "nowhere"
+    content = model.SerializeToString()
+    assert content.count(b"nowhere") == 1
+    sound.write_bytes(content.replace(b"nowhere", b"nowher\xff"))
+    with pytest.raises(NetworkError, match="not a valid ONNX network: a name is no text") as caught:
+        NetworkFile.load(sound)
+    assert str(sound) in caught.value.message
+    assert caught.value.hint
+
+
 def test_weights_beside_the_file_belong_to_it(tmp_path):
     path, weights = tmp_path / "net.onnx", tmp_path / "weights.bin"
     path.write_bytes(external_model("weights.bin"))

@@ -6,6 +6,7 @@ It is started for each block, and warms up by itself. Flags and the file's forma
 
 from __future__ import annotations
 
+import math
 import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -87,7 +88,7 @@ def read_result(text: str, what: str) -> tuple[list[float], int]:
     peak = 0
     for line in text.splitlines():
         fields = line.rsplit(",", _FIELDS - 1)
-        if len(fields) != _FIELDS or not fields[4].strip().isdigit():
+        if len(fields) != _FIELDS or not fields[4].strip().isdecimal():
             continue
         if int(fields[4]) == 0:
             seconds.clear()
@@ -97,7 +98,7 @@ def read_result(text: str, what: str) -> tuple[list[float], int]:
         except ValueError:
             seconds.clear()
             break
-    if not seconds or not min(seconds) > 0:
+    if not seconds or not all(0 < value < math.inf for value in seconds):
         raise MeasurementError(f"{what}: the result of onnxruntime_perf_test holds no times", "see what it says itself")
     return seconds, peak
 
