@@ -5,8 +5,9 @@ between threads of one process, and the kernel releases them when a process dies
 stay; their text only says who holds the lock. Child processes never inherit a lock: the files close on exec, and in a
 forked child at once.
 
-The folder is `hwnas` in `XDG_RUNTIME_DIR`, else `hwnas-<uid>` in the folder for temporary files. Both belong to one
-user and one machine: two users of one machine do not see each other's turns.
+The folder is `/tmp/hwnas-<uid>`, or what `HWNAS_LOCKS` names: it belongs to one user and one machine, is the same for
+all of that user's processes, whatever started them, and outlives their sessions. Two users of one machine do not see
+each other's turns.
 
 Whoever waits, waits in the kernel, so that waiting does not disturb the measurement that is waited for.
 """
@@ -39,6 +40,7 @@ __all__ = ["DeviceLock", "MachineTurns", "runtime_folder"]
 _GRACE_S = 0.05  # a lock that is held for less than this is not worth a message
 _WAKE_S = 0.25  # how often a waiting thread looks whether it was told to stop
 
+_TMP = Path("/tmp")  # noqa: S108  the folder in it is checked to be the user's own
 _open_files: set[int] = set()
 
 
@@ -48,21 +50,21 @@ def runtime_folder() -> Path:
     Raises:
         HwnasError: it cannot be made, or belongs to somebody else.
     """
-    named = os.environ.get("XDG_RUNTIME_DIR")
-    if named and Path(named).is_dir() and os.access(named, os.W_OK | os.X_OK):
-        folder = Path(named) / "hwnas"
-    else:
-        folder = Path(tempfile.gettempdir()) / f"hwnas-{os.getuid()}"
+    named = os.environ.get("HWNAS_LOCKS")
+    # not XDG_RUNTIME_DIR, which goes when a person logs out, nor TMPDIR, which is another one in each job
+    shared = _TMP if os.access(_TMP, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
+    folder = Path(named).absolute() if named else shared / f"hwnas-{os.getuid()}"
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()
     except OSError as exc:
         raise HwnasError(
-            f"cannot make {folder}, the folder of lock files: {exc.strerror or exc}", "set TMPDIR to a folder of yours"
+            f"cannot make {folder}, the folder of lock files: {exc.strerror or exc}",
+            "let HWNAS_LOCKS name a folder of yours",
         ) from exc
     if found.st_uid != os.getuid() or not folder.is_dir() or folder.is_symlink():
         raise HwnasError(
-            f"{folder}, the folder of lock files, belongs to somebody else", "set TMPDIR to a folder of yours"
+            f"{folder}, the folder of lock files, belongs to somebody else", "let HWNAS_LOCKS name a folder of yours"
         )
     if found.st_mode & 0o077:
         folder.chmod(0o700)
@@ -247,8 +249,13 @@ class _LockFile:
         self._close()
 
     def _open(self) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         try:
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                self._fd = os.open(self._path, flags, 0o600)
+            except FileNotFoundError:  # somebody has tidied the folder away
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._fd = os.open(self._path, flags, 0o600)
         except OSError as exc:
             raise HwnasError(
                 f"cannot open the lock file {self._path}: {exc.strerror or exc}", "its folder must be yours to write to"

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -258,10 +259,14 @@ def test_a_removed_lock_file_is_replaced(tmp_path):
 
 
 def test_the_runtime_folder_is_the_owners_alone(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    assert runtime_folder() == tmp_path / "hwnas"
-    monkeypatch.delenv("XDG_RUNTIME_DIR")
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("HWNAS_LOCKS", str(tmp_path))
+    assert runtime_folder() == tmp_path
+    monkeypatch.setenv("HWNAS_LOCKS", str(tmp_path / "not" / "yet"))
+    assert runtime_folder().is_dir()
+    monkeypatch.delenv("HWNAS_LOCKS")
+    monkeypatch.setattr("hwnas.locks._TMP", tmp_path)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "session"))  # goes when a person logs out
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "job"))  # another one in each job
     folder = runtime_folder()
     assert folder == tmp_path / f"hwnas-{os.getuid()}"
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -274,6 +279,15 @@ def test_the_runtime_folder_is_the_owners_alone(tmp_path, monkeypatch):
         runtime_folder()
 
 
-def test_a_folder_that_is_missing_is_one_clear_error(tmp_path):
-    with pytest.raises(HwnasError, match="cannot open the lock file"), MachineTurns(tmp_path / "none").training():
+def test_a_folder_that_was_tidied_away_is_made_again(tmp_path):
+    turns = MachineTurns(tmp_path / "locks")
+    for _ in range(2):
+        with turns.training():
+            assert (tmp_path / "locks" / "turn.lock").is_file()
+        shutil.rmtree(tmp_path / "locks")
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(HwnasError, match="cannot open the lock file"), MachineTurns(tmp_path / "file" / "x").training():
         pass

@@ -26,12 +26,16 @@ if TYPE_CHECKING:
 
 def eligible(objectives: Sequence[Objective], trials: Sequence[Trial]) -> list[Trial]:
     """Return the complete trials that keep to every limit, in the order in which they were completed."""
-    found = [
+    return [
         trial
-        for trial in trials
-        if trial.state == TrialState.COMPLETE
-        and all(objective.feasible(trial.mean(objective.name)) for objective in objectives)
+        for trial in completed(trials)
+        if all(objective.feasible(trial.mean(objective.name)) for objective in objectives)
     ]
+
+
+def completed(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the complete trials in the order in which they were completed."""
+    found = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     return sorted(found, key=lambda trial: (trial.ended_at or trial.created_at, trial.number))
 
 
@@ -122,6 +126,30 @@ def reference_values(objectives: Sequence[Objective], trials: Sequence[Trial]) -
     }
 
 
+def hypervolumes_now(
+    objectives: Sequence[Objective], trials: Sequence[Trial], latest: int
+) -> tuple[float, float] | None:
+    """Return the hypervolume, and what it is without the `latest` complete trials, above the same reference point.
+
+    `None` before the first trial is complete. They are two entries of the history, without the cost of all others.
+    """
+    complete = completed(trials)
+    reference = reference_values(objectives, trials)
+    if not complete or reference is None:
+        return (0.0, 0.0) if complete else None
+    point = _scored(objectives, reference)
+    now, before = (
+        scores(objectives, eligible(objectives, some))
+        for some in (complete, complete[: max(0, len(complete) - latest)])
+    )
+    return hypervolume(now[non_dominated(now)], point), hypervolume(before[non_dominated(before)], point)
+
+
+def _scored(objectives: Sequence[Objective], point: Mapping[str, float]) -> Float[np.ndarray, " m"]:
+    """Return the scores of a point in the objectives that are optimised."""
+    return np.array([objective.score(point[objective.name]) for objective in objectives if objective.optimize])
+
+
 def hypervolume_history(
     objectives: Sequence[Objective], trials: Sequence[Trial], reference: Mapping[str, float] | None = None
 ) -> Float[np.ndarray, " k"]:
@@ -134,18 +162,20 @@ def hypervolume_history(
         trials: the study's.
         reference: by objective name; `reference_values` by default, so that the whole history has one and the same.
     """
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    complete = completed(trials)
     reference = reference_values(objectives, trials) if reference is None else reference
     if reference is None:
         return np.zeros(len(complete))
-    optimised = [objective for objective in objectives if objective.optimize]
-    point = np.array([objective.score(reference[objective.name]) for objective in optimised])
+    point = _scored(objectives, reference)
     good = {trial.number for trial in eligible(objectives, trials)}
-    front = np.empty((0, len(optimised)))
-    history = []
-    for trial in sorted(complete, key=lambda trial: (trial.ended_at or trial.created_at, trial.number)):
+    front = np.empty((0, len(point)))
+    history, volume = [], 0.0
+    for trial in complete:
         if trial.number in good:
-            front = np.vstack([front, scores(objectives, [trial])])
-            front = front[non_dominated(front)]
-        history.append(hypervolume(front, point))
+            score = scores(objectives, [trial])
+            if not (front >= score).all(axis=1).any():  # else it adds nothing
+                front = np.vstack([front, score])
+                front = front[non_dominated(front)]
+                volume = hypervolume(front, point)
+        history.append(volume)
     return np.asarray(history, dtype=np.float64)

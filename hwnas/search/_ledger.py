@@ -226,14 +226,19 @@ class Ledger:
                 )
         return self.trial(number)
 
-    def fail(self, number: int, error: str, attempts: int) -> Trial:
-        """Move a trial to failed, and on to proposed while it was tried less than `attempts` times."""
+    def fail(self, number: int, error: str, attempts: int, *, keep: bool = False) -> Trial:
+        """Move a trial to failed, and on to proposed while it was tried less than `attempts` times.
+
+        Whoever asks next gets it then, or, with `keep`, this process holds it still.
+        """
         with self._changing(number) as change:
             if change.state == TrialState.PROPOSED:
                 change.start()
             change.to(TrialState.FAILED, detail=error, error=error, ended_at=datetime.now(UTC))
             if change.attempts < attempts:
                 change.to(TrialState.PROPOSED, detail="to be tried again", ended_at=None)
+                if not keep:
+                    change.set(owner=None)
         return self.trial(number)
 
     def retry(self, number: int) -> Trial:
@@ -243,9 +248,10 @@ class Ledger:
             change.to(TrialState.PROPOSED, detail="put back by hand", attempts=0, owner=None, ended_at=None)
         return self.trial(number)
 
-    def abandon(self, number: int, reason: str) -> Trial:
-        """Move a trial to abandoned: it is never tried again."""
+    def abandon(self, number: int, reason: str, values: Mapping[str, Value]) -> Trial:
+        """Move a trial to abandoned, with its last values: it is never tried again."""
         with self._changing(number) as change:
+            change.keep(values)
             change.to(TrialState.ABANDONED, detail=reason, error=reason, owner=None, ended_at=datetime.now(UTC))
         return self.trial(number)
 

@@ -83,7 +83,7 @@ class LiveTrials:
         """Note why a trial failed; it may be tried again."""
         text = f"{error.message}\n{error.hint}" if error.hint else error.message
         try:
-            trial = self._study.fail(number, text)
+            trial = self._study.fail(number, text, keep=True)
         except IllegalMoveError as exc:
             self._overtaken(exc)
         else:
@@ -93,13 +93,15 @@ class LiveTrials:
             self._reporter.say(TrialFailed(number, error.message, error.hint, retried))
         self._leave(number)
 
-    def abandoned(self, number: int, reason: str) -> None:
-        """Give a trial up for good."""
+    def abandoned(self, number: int, reason: str, values: Mapping[str, Value] | None = None) -> None:
+        """Give a trial up for good, with its last values."""
         try:
-            trial = self._study.abandon(number, reason)
+            trial = self._study.abandon(number, reason, values)
         except IllegalMoveError as exc:
             self._overtaken(exc)
         else:
+            for name, value in (values or {}).items():
+                self._reporter.say(ValueRecorded(number, name, value))
             self._reporter.say(TrialAbandoned(trial))
         self._leave(number)
 

@@ -11,6 +11,7 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from hwnas._words import plural
 from hwnas.errors import DeviceError, SpaceError, StoppedError, StudyError
 from hwnas.search._batch import Preparation
 from hwnas.search._events import PhaseStarted, Warned
@@ -102,8 +103,8 @@ class Loop:
             owners = ", ".join(sorted({str(trial.owner) for trial in held}))
             self._reporter.say(
                 Warned(
-                    f"{len(held)} trials are held by other processes: {owners}",
-                    "where none of them is at work any more, hand the trials back with "
+                    f"held by other processes: {plural(len(held), 'trial')}, by {owners}",
+                    "where none of them is at work any more, hand the trials back from Python: "
                     "Study.reset_stale(everywhere=True)",
                 )
             )
@@ -249,6 +250,8 @@ class Stream(Loop):
         except DeviceError as exc:
             self._lost = exc
             trainings.drop_waiting()
+            return
+        if self._stop.is_set():  # the workers have gone home; what is held is handed back
             return
         self._live.retried += live.retried
         for number, trial in live.by_number.items():

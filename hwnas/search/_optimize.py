@@ -32,10 +32,11 @@ from hwnas.search._tools import Tools
 from hwnas.search._trainings import task_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hwnas.evaluation import Evaluator
     from hwnas.locks import MachineTurns
+    from hwnas.network import NetworkFile
     from hwnas.search._events import Listener
     from hwnas.search._foresight import Foresight
     from hwnas.search._networks import NetworkSource
@@ -105,7 +106,7 @@ def optimize(
         DeviceError: a device cannot be used. The trials are handed back; the study can go on later.
         StudyError: nothing ever worked: four trials or more, and all of them failed.
     """
-    stop = stop or threading.Event()
+    stop, others = stop or threading.Event(), False
     workers = workers or study.settings.workers
     tools = Tools(evaluator, measurer, networks, folder or Path(study.name), workers, turns, foresight)
     tools.check(study.objectives)
@@ -121,12 +122,14 @@ def optimize(
     try:
         settler = Settler(study, tools, reporter, stop)
         _search(study, tools, reporter, settler, stop)
+        # What others still try may change the front; whoever is done last sees to it.
+        others = any(not trial.state.finished for trial in study.trials())
         replicator = Replicator(study, tools, reporter, stop)
-        while not stop.is_set():
+        while not (stop.is_set() or others):
             settler.final_front()
             if not replicator.round():
                 break
-        if not stop.is_set() and study.settings.remeasure:
+        if not (stop.is_set() or others) and study.settings.remeasure:
             _remeasure(study, tools, reporter, stop)
     except StoppedError:
         if not stop.is_set():
@@ -135,6 +138,9 @@ def optimize(
     if stop.is_set():
         finished = sum(trial.state.finished for trial in study.trials())
         reporter.say(StudyStopped(study.name, finished, total, f"go on with `hwnas search resume {study.name}`"))
+    elif others:
+        finished = sum(trial.state.finished for trial in study.trials())
+        reporter.say(StudyStopped(study.name, finished, total, "the processes that hold the others go on"))
     else:
         front = tuple(trial.number for trial in result.front)
         reporter.say(StudyFinished(study.name, len(study.trials()), front, result.hypervolume))
@@ -164,6 +170,22 @@ def _forward(reporter: Reporter, device: str) -> Callable[[object], None]:
     return lambda detail: reporter.say(MeasurementProgress(device, detail))
 
 
+def _with_files(
+    study: Study, tools: Tools, reporter: Reporter, front: Sequence[Trial], stop: threading.Event
+) -> tuple[list[Trial], list[NetworkFile]]:
+    """Return those of the trials whose network file can be had, and the files."""
+    assert tools.networks is not None  # noqa: S101  the caller has looked
+    found = []
+    for trial in front:
+        try:
+            found.append((trial, tools.networks.write(task_of(study, trial, tools.folder), cancelled=stop)))
+        except StoppedError:
+            raise
+        except HwnasError as exc:
+            reporter.say(Warned(f"trial {trial.number} could not be measured again: {exc.message}", exc.hint))
+    return [trial for trial, _ in found], [file for _, file in found]
+
+
 def _remeasure(study: Study, tools: Tools, reporter: Reporter, stop: threading.Event) -> None:
     """Measure the members of all fronts once more, what was not yet.
 
@@ -175,11 +197,11 @@ def _remeasure(study: Study, tools: Tools, reporter: Reporter, stop: threading.E
         if not front or tools.measurer is None or tools.networks is None:
             continue
         reporter.say(PhaseStarted("remeasure", front[-1].batch, tuple(trial.number for trial in front), device))
-        tasks = [task_of(study, trial, tools.folder) for trial in front]
+        front, files = _with_files(study, tools, reporter, front, stop)
         with reporter.timed("measure"):
             results = tools.measurer.measure(
                 device,
-                [tools.networks.write(task, cancelled=stop) for task in tasks],
+                files,
                 [trial.architecture for trial in front],
                 again=True,
                 cancelled=stop,

@@ -23,9 +23,24 @@ def non_dominated(Y: Float[np.ndarray, "n m"]) -> Bool[np.ndarray, " n"]:
     """
     if len(Y) == 0:
         return np.zeros(0, dtype=bool)
+    if Y.shape[1] == 2:
+        return _sweep(Y)
     at_least = (Y[:, None, :] >= Y[None, :, :]).all(axis=-1)
     better = (Y[:, None, :] > Y[None, :, :]).any(axis=-1)
     return np.asarray(~(at_least & better).any(axis=0))
+
+
+def _sweep(Y: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, " n"]:
+    """Return the same for two columns, in one pass over the rows in the order of the first."""
+    order = np.lexsort((-Y[:, 1], -Y[:, 0]))
+    first, second = Y[order].T
+    head = np.r_[True, first[1:] < first[:-1]]  # where rows that are equal in the first column begin
+    best = np.maximum.accumulate(second)  # of a run of equal rows, its head has the best in the second column
+    before = np.r_[-np.inf, best[:-1]][head]  # the best of all that are better in the first column
+    run = np.cumsum(head) - 1
+    kept = np.empty(len(Y), dtype=bool)
+    kept[order] = (second == second[head][run]) & (second > before[run])
+    return kept
 
 
 def hypervolume(Y: Float[np.ndarray, "n m"], reference: Float[np.ndarray, " m"]) -> float:

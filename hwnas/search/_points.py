@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hwnas.space import Architecture
 
 #: The standardised score of an architecture that has no value: worse than any.
-_NONE = -1e3
+_NONE = -1e12
 
 
 class Points:

@@ -15,9 +15,6 @@ from hwnas.search._trial import TrialState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import numpy as np
-    from jaxtyping import Float
-
     from hwnas.search._events import Event, Listener
     from hwnas.search._study import Study
 
@@ -62,18 +59,18 @@ class Reporter:
         """Say where the search stands."""
         study = self._study
         trials = study.trials()
-        history = _front.hypervolume_history(study.objectives, trials)
+        volumes = _front.hypervolumes_now(study.objectives, trials, study.settings.batch)
         self._listener(
             Progress(
                 counts={str(state): sum(trial.state == state for trial in trials) for state in TrialState},
                 total=study.settings.trials,
-                hypervolume=float(history[-1]) if len(history) else None,
+                hypervolume=None if volumes is None else volumes[0],
                 propose_s=self._spent_s["propose"],
                 measure_s=self._spent_s["measure"],
                 evaluate_s=self._spent_s["evaluate"],
                 left_s=self._left_s(sum(trial.state.finished for trial in trials)),
                 latencies=latency_counts(study.objectives, trials),
-                growth=_growth(history, study.settings.batch),
+                growth=_growth(volumes, study.settings.batch),
             )
         )
 
@@ -88,8 +85,8 @@ class Reporter:
         return (time.monotonic() - self._began_s) / done * (self._study.settings.trials - finished)
 
 
-def _growth(history: Float[np.ndarray, " k"], latest: int) -> Growth | None:
-    """Return what the latest trials have added; `None` while there are not more than those, or no volume."""
-    if len(history) <= latest or not history[-1] > 0.0:
+def _growth(volumes: tuple[float, float] | None, latest: int) -> Growth | None:
+    """Return what the latest trials have added; `None` while there was nothing before them."""
+    if volumes is None or not volumes[1] > 0.0:
         return None
-    return Growth(latest, float(1.0 - history[-1 - latest] / history[-1]))
+    return Growth(latest, 1.0 - volumes[1] / volumes[0])

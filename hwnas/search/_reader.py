@@ -9,7 +9,7 @@ from hwnas.search._counts import latency_counts
 from hwnas.search._trial import TrialState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     import numpy as np
@@ -61,9 +61,12 @@ class StudyReader:
         number = trial if isinstance(trial, int) else trial.number
         return self._ledger.curves([number]).get(number, ())
 
-    def curves(self) -> dict[int, tuple[CurvePoint, ...]]:
-        """Return the learning curves of all trials that have one, by number; of each the latest attempt's."""
-        return self._ledger.curves()
+    def curves(self, numbers: Sequence[int] | None = None) -> dict[int, tuple[CurvePoint, ...]]:
+        """Return the learning curves of all trials that have one, by number; of each the latest attempt's.
+
+        `numbers` picks some trials.
+        """
+        return self._ledger.curves(numbers)
 
     def proposals(self) -> list[ProposalRecord]:
         """Return what each batch cost, and what the surrogate said of itself, in order."""

@@ -92,6 +92,17 @@ class ReplicaRows:
             _insert(connection, trial_id, begun)
         return begun
 
+    def forget_lost(self) -> None:
+        """Forget what is not over and held by dead processes, or by any of another machine."""
+        with self._store.begin() as connection:
+            query = (
+                sa.select(_replica.c.id, _replica.c.owner)
+                .join(_trial, _trial.c.id == _replica.c.trial_id)
+                .where(_trial.c.study_id == self._study_id, _replica.c.ended_at.is_(None))
+            )
+            lost = [row.id for row in connection.execute(query) if is_lost(row.owner, everywhere=True)]
+            connection.execute(sa.delete(_replica).where(_replica.c.id.in_(lost)))
+
     def add(self, number: int, values: Mapping[str, Value], seed: int | None) -> None:
         """Keep the values of a training that was not begun here, under the next free number."""
         with self._changing(number) as (connection, trial_id):

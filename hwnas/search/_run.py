@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwnas.errors import HwnasError, StudyError
+from hwnas._toml import validate
+from hwnas.errors import ConfigError, HwnasError, StudyError
 from hwnas.search._batch import devices_of
 from hwnas.search._config import StudyConfig, load_study_config
 from hwnas.search._events import StudyFinished, StudyStarted, ignore
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from hwnas.space import SearchSpace
     from hwnas.workspace import Workspace
 
+#: Where a study's folder has network files.
+_NETWORKS = "networks"
 #: What may differ between a study and its file when it goes on: how much is tried, and how many at a time.
 _MAY_DIFFER = ("search.trials", "search.workers", "search.replicas")
 
@@ -69,10 +73,15 @@ def run_study(
     space = space_from_config(config.space, source.parent)
     with _opened(workspace) as store:
         name = config.search.name
-        if again and name in Study.names(store):
-            _check_idle(Study.load(store, name), workspace.searches / name)
-            Study.remove(store, name)
+        folder = workspace.searches / name
+        removed = again and name in Study.names(store)
+        if removed:
+            _check_idle(Study.load(store, name), folder)
         tools = _Tools(config, source, space, workspace, store)
+        if removed:
+            with at_work(folder):  # nothing goes where its folder cannot be written to
+                Study.remove(store, name)
+                shutil.rmtree(folder / _NETWORKS, ignore_errors=True)  # what writes them may have changed
         study = None
         if name not in Study.names(store):
             with suppress(StudyError):  # another process makes it at this moment
@@ -92,6 +101,7 @@ def resume_study(
     name: str,
     workspace: Workspace,
     *,
+    sizes: Mapping[str, int] | None = None,
     on_event: Listener = ignore,
     stop: threading.Event | None = None,
 ) -> StudyResult:
@@ -102,19 +112,20 @@ def resume_study(
     Args:
         name: the study's.
         workspace: where it is kept.
+        sizes: what is to change: `trials`, `workers`, `replicas`; see `Study.resize`.
         on_event: hears what happens.
         stop: once set, the search ends cleanly; see `optimize`.
 
     Raises:
         StudyNotFoundError: there is none of that name.
-        StudyError: it was made by a program, or its space has changed.
+        StudyError: it was made by a program, or its space has changed; nothing was changed then.
         HwnasError: as of `optimize`.
     """
     with _opened(workspace) as store:
         found = Study.load(store, name)
         if found.file is None or found.source is None:
             raise StudyError(f"study {name!r} was made by a program, not from a file", "go on with it by that program")
-        config = StudyConfig.model_validate(found.file)
+        config = _config_of(found, sizes)
         base = Path(found.source).parent
         if not base.is_dir():
             raise StudyError(
@@ -122,7 +133,9 @@ def resume_study(
             )
         space = space_from_config(config.space, base)
         study = Study.load(store, name, space)
-        return _Tools(config, Path(found.source), space, workspace, store).run(study, on_event, stop)
+        tools = _Tools(config, Path(found.source), space, workspace, store)
+        study.resize(**(sizes or {}))
+        return tools.run(study, on_event, stop)
 
 
 def study_with_networks(store: Store, name: str) -> Study:
@@ -135,9 +148,9 @@ def study_with_networks(store: Store, name: str) -> Study:
     if found.file is None or found.source is None:
         return found
     try:
-        space = space_from_config(StudyConfig.model_validate(found.file).space, Path(found.source).parent)
+        space = space_from_config(_config_of(found).space, Path(found.source).parent)
         return Study.load(store, name, space)
-    except (HwnasError, ValueError):  # it is gone, or another one now; the trials can be looked at all the same
+    except HwnasError:  # it is gone, or another one now; the trials can be looked at all the same
         return found
 
 
@@ -179,7 +192,7 @@ class _Tools:
         profiles = [registry.get(name) for name in names]
         if self._config.network is not None:
             check_format(profiles, self._config.network.format)
-        return DeviceMeasurer(profiles, store, self._turns, space=own, folder=self._folder / "networks")
+        return DeviceMeasurer(profiles, store, self._turns, space=own, folder=self._folder / _NETWORKS)
 
     def run(self, study: Study, on_event: Listener, stop: threading.Event | None) -> StudyResult:
         """Run the study, if there is anything left to do."""
@@ -262,10 +275,7 @@ def _same_study(store: Store, config: StudyConfig, space: SearchSpace, source: P
     hint = "give the file another name, or remove the old study first with --again"
     if found.file is None:
         raise StudyError(f"there is a study {name!r} already, and it was made by a program, not from {source}", hint)
-    try:
-        old = StudyConfig.model_validate(found.file).model_dump(mode="json")
-    except ValueError as exc:  # pydantic's
-        raise StudyError(f"study {name!r} was begun from a file that is no longer valid: {exc}", hint) from exc
+    old = _config_of(found).model_dump(mode="json")
     differ = [key for key in _differences(old, config.model_dump(mode="json")) if key not in _MAY_DIFFER]
     if not differ and space.to_json() != found.space.to_json():
         differ = [f"the space that {config.space.python or config.space.file or config.space.builtin} describes"]
@@ -274,8 +284,28 @@ def _same_study(store: Store, config: StudyConfig, space: SearchSpace, source: P
             f"there is a study {name!r} already, and it differs from {source} in {', '.join(differ)}", hint
         )
     study = Study.load(store, name, space)
-    study.resize(trials=config.search.trials, workers=config.search.workers, replicas=config.search.replicas)
+    trials = max(config.search.trials, len(study.trials()))  # it may have been made larger since
+    study.resize(trials=trials, workers=config.search.workers, replicas=config.search.replicas)
     return study
+
+
+def _config_of(study: Study, sizes: Mapping[str, int] | None = None) -> StudyConfig:
+    """Return the study file as it was when the study began, with what was changed since, and with other `sizes`.
+
+    Raises:
+        ConfigError: a size does not go with the rest.
+        StudyError: this hwnas does not take the file any more; it says what is wrong.
+    """
+    file: Mapping[str, Any] = study.file or {}
+    try:
+        config = validate(file, StudyConfig, source=f"the file of study {study.name!r}")
+        if not sizes:
+            return config
+        return validate({**file, "search": {**file["search"], **sizes}}, StudyConfig, source=f"study {study.name!r}")
+    except ConfigError as exc:
+        if sizes:
+            raise
+        raise StudyError(exc.message, "mend the study file and run it with --again, or under another name") from exc
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], at: str = "") -> list[str]:

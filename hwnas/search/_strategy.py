@@ -64,7 +64,7 @@ class Strategy(Protocol):
         *,
         cancelled: threading.Event | None = None,
     ) -> Proposals:
-        """Return `n` new architectures, or as many as the space still holds.
+        """Return `n` new architectures, or as many as are found; see `SearchSpace.sample`.
 
         Args:
             space: where they come from.
@@ -154,15 +154,7 @@ def sample_up_to(
     Raises:
         SpaceError: it holds no new one.
     """
-    if space.size is not None:
-        n = min(n, max(1, space.size - len(exclude)))
-    while True:
-        try:
-            return space.sample(n, rng, method=method, exclude=exclude)
-        except SpaceError:
-            if n == 1:
-                raise
-            n = max(1, n // 2)
+    return space.sample(n, rng, method=method, exclude=exclude, at_most=True)
 
 
 def strategy_from_settings(settings: SearchSettings) -> Strategy:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from hwnas._toml import closest, validate
 from hwnas.errors import ConfigError, StudyError, StudyNotFoundError
 from hwnas.evaluation import CurvePoint
-from hwnas.search._config import SearchSettings
+from hwnas.search._config import SearchSettings, StudyConfig
 from hwnas.search._events import BatchProposed, Listener, Warned, ignore
 from hwnas.search._ledger import Ledger
 from hwnas.search._objective import BASELINE, Objective, check_objectives
@@ -175,10 +175,12 @@ class Study(StudyReplicas):
         Nothing else of it may change.
 
         Raises:
-            ConfigError: a number that cannot be.
+            ConfigError: a number that cannot be, or fewer trials than there are.
         """
         if trials is workers is replicas is None:
             return
+        if trials is not None and trials < (there := len(self.trials())):
+            raise ConfigError(f"study {self.name!r} has {there} trials, and cannot have {trials}", "give more, or none")
         given = {"trials": trials, "workers": workers, "replicas": replicas}
         changes = {key: value for key, value in given.items() if value is not None}
         settings = validate({**self.settings.model_dump(), **changes}, SearchSettings, source=f"study {self.name!r}")
@@ -188,6 +190,7 @@ class Study(StudyReplicas):
             config = {**config, "search": settings.model_dump(mode="json")}
             if config["file"] is not None:
                 config["file"] = {**config["file"], "search": config["search"]}
+                validate(config["file"], StudyConfig, source=f"study {self.name!r}")
             connection.execute(sa.update(schema.study).where(where).values(config=config))
         self.settings, self.file = settings, config["file"]
 
@@ -321,23 +324,31 @@ class Study(StudyReplicas):
         required = [objective.name for objective in self.objectives]
         return self._ledger.complete(number_of(trial), self._checked(trial, values or {}), required, note)
 
-    def fail(self, trial: Trial | int, error: BaseException | str) -> Trial:
+    def fail(self, trial: Trial | int, error: BaseException | str, *, keep: bool = False) -> Trial:
         """Move a trial to failed, with the reason, and back to proposed where it has attempts left.
 
         What was recorded of it stays: a latency is true even where the training failed.
 
+        Args:
+            trial: which one.
+            error: why.
+            keep: whether this process goes on holding it, to try it again itself; else whoever asks next gets it.
+
         Raises:
             IllegalMoveError: the trial is over.
         """
-        return self._ledger.fail(number_of(trial), str(error) or repr(error), self.settings.attempts)
+        return self._ledger.fail(number_of(trial), str(error) or repr(error), self.settings.attempts, keep=keep)
 
     def retry(self, trial: Trial | int) -> Trial:
         """Put a failed trial back to proposed, its attempts forgotten; see `fail` for the errors."""
         return self._ledger.retry(number_of(trial))
 
-    def abandon(self, trial: Trial | int, reason: str) -> Trial:
-        """Give a trial up for good; it is never tried again, and never proposed again. See `fail` for the errors."""
-        return self._ledger.abandon(number_of(trial), reason)
+    def abandon(self, trial: Trial | int, reason: str, values: Mapping[str, float | Value] | None = None) -> Trial:
+        """Give a trial up for good, with what is known of it; it is never tried again, and never proposed again.
+
+        See `fail` for the errors.
+        """
+        return self._ledger.abandon(number_of(trial), reason, self._checked(trial, values or {}))
 
     def release(self, trial: Trial | int) -> Trial:
         """Hand a proposed or running trial back, its attempt not counted; see `fail` for the errors."""
@@ -347,9 +358,11 @@ class Study(StudyReplicas):
         """Hand back the trials that dead processes hold, running or not, and return them; `ask` does so by itself.
 
         Args:
-            everywhere: those of other machines too. Nobody here can tell whether a process there lives, so say it only
-                where no other machine is at work on the study.
+            everywhere: those of other machines too, and the repeated trainings that they held. Nobody here can tell
+                whether a process there lives, so say it only where no other machine is at work on the study.
         """
+        if everywhere:
+            self._replica_rows.forget_lost()
         return self._ledger.reset_stale(everywhere=everywhere)
 
     def record_again(self, trial: Trial | int, values: Mapping[str, float | Value]) -> Trial:

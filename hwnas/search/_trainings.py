@@ -6,6 +6,7 @@ import queue
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from hwnas.search._trial import Value
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Sequence
     from pathlib import Path
 
     from hwnas.evaluation import EvaluationResult
@@ -69,6 +71,7 @@ class Trainings:
         self._verdicts: dict[int, Verdict] = {}
         self._fresh: dict[int, list[CurvePoint]] = {}  # not yet written
         self._reported: dict[int, int] = {}
+        self._curves: dict[int, tuple[CurvePoint, ...]] = {}  # of trials that are over
         self._written_s = 0.0
         self._pool = WorkerPool(
             tools.evaluator, tools.workers, tools.turns, on_start=lambda task: self._signals.put(task.trial)
@@ -152,21 +155,33 @@ class Trainings:
         """Write the points that have come, and end the trainings that have become hopeless by them."""
         fresh, self._fresh = self._fresh, {}
         self._written_s = time.monotonic()
+        told = []
         for number, points in fresh.items():
-            try:
+            with suppress(IllegalMoveError):  # it is not ours any more; its end says so
                 self._study.report_points(number, points)
-            except IllegalMoveError:  # it is not ours any more; its end says so
-                continue
-            self._judge(number)
+                told.append(number)
+        self._judge(told)
 
-    def _judge(self, number: int) -> None:
-        settings, trial = self._study.settings.stopping, self._live.by_number.get(number)
-        if settings is None or trial is None or trial.origin == BASELINE or number in self._verdicts:
+    def _judge(self, numbers: Sequence[int]) -> None:
+        """End those trainings that cannot matter any more."""
+        settings, mine = self._study.settings.stopping, self._live.by_number
+        judged = [n for n in numbers if n in mine and mine[n].origin != BASELINE and n not in self._verdicts]
+        if settings is None or not judged:
             return
-        verdict = hopeless(self._study.objectives, settings, trial, self._study.curves(), self._study.trials())
-        if verdict is not None:
-            self._verdicts[number] = verdict
-            self._pool.cancel(next(future for future, owner in self._futures.items() if owner == number))
+        trials = self._study.trials()
+        curves = self._all_curves(trials)
+        for number in judged:
+            verdict = hopeless(self._study.objectives, settings, mine[number], curves, trials)
+            if verdict is not None:
+                self._verdicts[number] = verdict
+                self._pool.cancel(next(future for future, owner in self._futures.items() if owner == number))
+
+    def _all_curves(self, trials: Sequence[Trial]) -> dict[int, tuple[CurvePoint, ...]]:
+        """Return all curves; those of trials that are over do not change, and are read once."""
+        new = [trial.number for trial in trials if trial.number not in self._curves]
+        curves = self._curves | self._study.curves(new)
+        self._curves |= {trial.number: curves.get(trial.number, ()) for trial in trials if trial.state.finished}
+        return curves
 
     def _ended(self, number: int, future: Future[EvaluationResult]) -> None:
         try:
@@ -174,8 +189,7 @@ class Trainings:
         except StoppedError:
             verdict = self._verdicts.get(number)
             if verdict is not None:  # else the trial is handed back
-                self._live.record(number, {verdict.metric: verdict.value})
-                self._live.abandoned(number, verdict.reason)
+                self._live.abandoned(number, verdict.reason, {verdict.metric: verdict.value})
             return
         except HwnasError as exc:
             self._live.failed(number, exc)

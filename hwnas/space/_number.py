@@ -46,7 +46,10 @@ class Float(OneColumn):
         """Check the bounds."""
         self._check()
         _check_bounds(self, (int, float))
-        self._set(low=float(self.low), high=float(self.high))
+        try:
+            self._set(low=float(self.low), high=float(self.high))
+        except OverflowError:
+            raise self.error("a bound is out of hand", "choose another unit") from None
         if not 1e-200 < self.high - self.low < 1e200:
             raise self.error(f"the range from {self.low!r} to {self.high!r} is out of hand", "choose another unit")
 

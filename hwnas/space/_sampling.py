@@ -71,18 +71,20 @@ def draw(
     """Return up to `n` distinct valid architectures whose ids are not in `exclude`.
 
     At most 10,000 + 200 `n` points are tried; in a space of at most 100,000 combinations 256 + 8 `n`, and then the rest
-    of it is listed.
+    of it is listed. Up to where a sequence meets an excluded one for the first time, points do not count: it may be one
+    that goes on where an earlier call ended.
     """
     total = combinations(structure, structure.parameters)
     listable = total is not None and total <= LISTABLE
     most = 256 + 8 * n if listable else 10_000 + 200 * n
     found: dict[str, Architecture] = {}
     broken: Counter[str] = Counter()
-    tries = valid = 0
+    tries = valid = counted = 0
+    met: set[str] = set()
     for values in points(structure, rng, method):
-        if len(found) >= n or tries >= most:
+        if len(found) >= n or counted >= most:
             break
-        tries += 1
+        tries, counted = tries + 1, counted + 1
         failed = structure.broken(values)
         broken.update(constraint.text for constraint in failed)
         if not failed:
@@ -90,6 +92,9 @@ def draw(
             arch = wrap(values)
             if arch.id not in exclude:
                 found.setdefault(arch.id, arch)
+            elif not listable and arch.id not in met:
+                met.add(arch.id)
+                counted = 0
     exhausted = listable and len(found) < n
     if exhausted:
         rest = [arch for arch in map(wrap, listed(structure)) if arch.id not in exclude and arch.id not in found]

@@ -132,6 +132,8 @@ class SearchSpace:
         rng: np.random.Generator,
         method: Literal["sobol", "uniform"] = "sobol",
         exclude: Collection[str] = frozenset(),
+        *,
+        at_most: bool = False,
     ) -> list[Architecture]:
         """Return `n` distinct, valid architectures.
 
@@ -143,6 +145,7 @@ class SearchSpace:
             rng: all that is random derives from it.
             method: `"sobol"`: a scrambled Sobol sequence, spread evenly; `"uniform"`: independent points.
             exclude: ids of architectures that are not wanted again.
+            at_most: whether fewer will do, as long as there is one.
 
         Raises:
             SpaceError: the space holds fewer, or fewer were found; it says how many points were tried and how many of
@@ -153,7 +156,7 @@ class SearchSpace:
         if n < 0:
             raise SpaceError(f"{n} architectures cannot be sampled", "ask for none or more")
         found = _sampling.draw(self._structure, self._wrap, n, rng, method, frozenset(exclude))
-        if len(found.archs) < n:
+        if len(found.archs) < n and not (at_most and found.archs):
             raise found.error(self.name, n)
         return found.archs
 
@@ -246,7 +249,12 @@ class SearchSpace:
                 f"space {self.name!r} makes no graphs",
                 "give SearchSpace(graph=...), or let the study's [network] name a command",
             )
-        return self._make(self._graph, arch)
+        from hwnas.network import Graph
+
+        found = self._make(self._graph, arch)
+        if not isinstance(found, Graph):
+            raise self._no(found, "hwnas.network.Graph")
+        return found
 
     def build(self, arch: Architecture) -> nn.Module:
         """Return the network of `arch` as a PyTorch module, from `build` or else from the graph.
@@ -255,7 +263,12 @@ class SearchSpace:
             SpaceError: the space makes no networks, or failed to make this one.
         """
         if self._build is not None:
-            return self._make(self._build, arch)
+            from torch import nn
+
+            found = self._make(self._build, arch)
+            if not isinstance(found, nn.Module):
+                raise self._no(found, "torch.nn.Module")
+            return found
         if self._graph is None:
             raise SpaceError(f"space {self.name!r} makes no networks", "give SearchSpace(graph=...) or (build=...)")
         from hwnas.network import to_module  # imports torch
@@ -329,6 +342,11 @@ class SearchSpace:
             order = list(dict.fromkeys(column.parameter for column in by_gap))
             found.append(self._wrap(_repair.approach(self._structure, self._anchors[place].values, dense, order)))
         return found[int(np.argmin(((self.encode(found) - row) ** 2).sum(axis=1)))]
+
+    def _no(self, made: object, wanted: str) -> SpaceError:
+        return SpaceError(
+            f"space {self.name!r}: its function made {type(made).__name__}, and not a {wanted}", "let it return one"
+        )
 
     def _make(self, function: Callable[[Architecture], Made], arch: Architecture) -> Made:
         """Return what a space's own function makes of `arch`; its errors name the architecture."""

@@ -44,11 +44,10 @@ class Store:
         try:
             engine = _create_engine(url)
             _migrate(engine, url)
-        except (sa_exc.SQLAlchemyError, OSError, ImportError) as exc:
+        except (sa_exc.SQLAlchemyError, OSError, ImportError, ValueError) as exc:
             reason = str(getattr(exc, "orig", None) or exc)
-            shown = sa.engine.make_url(url).render_as_string() if "://" in url else url  # without its password
             raise StoreError(
-                f"cannot open the store {shown}: {reason}",
+                f"cannot open the store {_shown(url)}: {reason}",
                 "check the path, its permissions and the free space",
             ) from exc
         return cls(engine, url)
@@ -124,6 +123,14 @@ def _create_engine(url: str) -> sa.Engine:
     return engine
 
 
+def _shown(url: str) -> str:
+    """Return a URL without its password, for messages."""
+    try:
+        return sa.engine.make_url(url).render_as_string() if "://" in url else url
+    except (sa_exc.ArgumentError, ValueError):  # it may hold a password still
+        return f"{url.partition('://')[0]}://..."
+
+
 def _version(engine: sa.Engine) -> str | None:
     with engine.connect() as connection:
         if not sa.inspect(connection).has_table("alembic_version"):
@@ -137,7 +144,9 @@ def _migrate(engine: sa.Engine, url: str) -> None:
     if version == HEAD:
         return
     if version is not None and version > HEAD:
-        raise StoreError(f"the store {url} is of a newer hwnas (schema {version}, known {HEAD})", "update hwnas")
+        raise StoreError(
+            f"the store {_shown(url)} is of a newer hwnas (schema {version}, known {HEAD})", "update hwnas"
+        )
     from alembic import command
     from alembic.config import Config
 

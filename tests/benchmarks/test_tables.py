@@ -51,7 +51,7 @@ def machine(tables, monkeypatch):
 def run(tables, machine, tmp_path, monkeypatch, capsys):
     """Run the program as a user does, on a few networks; returns what it printed."""
     (tmp_path / "turns").mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "turns"))  # waits for no other test
+    monkeypatch.setenv("HWNAS_LOCKS", str(tmp_path / "turns"))  # waits for no other test
 
     def run(*arguments, networks=8, space="digits"):
         given = ["tables.py", "--space", space, "--targets", "ort1", "--networks", str(networks), "--again", "2"]

@@ -31,7 +31,7 @@ class Said:
 def environment(workspace, tmp_path, monkeypatch):
     """A workspace, and locks, of one's own."""
     (tmp_path / "run").mkdir()
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    monkeypatch.setenv("HWNAS_LOCKS", str(tmp_path / "run"))
     monkeypatch.setenv("HWNAS_WORKSPACE", str(workspace.root))
     monkeypatch.delenv("HWNAS_STORE", raising=False)
     monkeypatch.delenv("COLUMNS", raising=False)

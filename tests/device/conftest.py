@@ -11,7 +11,7 @@ TRANSPORTS = {"host": HostTransport}
 @pytest.fixture(autouse=True)
 def _own_locks(tmp_path_factory, monkeypatch):
     """Locks of their own: tests that run beside these must not wait for them."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+    monkeypatch.setenv("HWNAS_LOCKS", str(tmp_path_factory.mktemp("runtime")))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ MS = 1_000_000
 def runtime_folder(tmp_path_factory, monkeypatch):
     """Locks of their own: tests that run beside these must not wait for them."""
     folder = tmp_path_factory.mktemp("runtime")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    monkeypatch.setenv("HWNAS_LOCKS", str(folder))
     return folder
 
 

@@ -25,7 +25,7 @@ RULES = MeasurementProtocol(samples=20, processes=1, reference=0, warmup_s=0.01)
 
 @pytest.fixture(autouse=True)
 def runtime_folder(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+    monkeypatch.setenv("HWNAS_LOCKS", str(tmp_path_factory.mktemp("runtime")))
 
 
 def cost_ms(blocks, weights):

@@ -17,7 +17,7 @@ CALL_MS = 0.02
 
 @pytest.fixture(autouse=True)
 def runtime_folder(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+    monkeypatch.setenv("HWNAS_LOCKS", str(tmp_path_factory.mktemp("runtime")))
 
 
 def network(name="net", channels=8):

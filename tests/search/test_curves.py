@@ -1,5 +1,6 @@
 """Learning curves: from what a training prints to the store, and to the end of hopeless ones."""
 
+import itertools
 import threading
 import time
 
@@ -159,6 +160,22 @@ def test_a_hopeless_training_is_ended_and_what_it_has_shown_kept(make_study, cur
     (counts,) = study.latency_counts()
     assert (counts.measured, counts.predicted) == (24, 0)  # a predicted accuracy is no predicted latency
     assert optimize(study, **curved()).finished  # and nothing of it is done again
+
+
+def test_curves_of_trials_that_are_over_are_read_once(make_study, curved, monkeypatch):
+    stopping = {"least_trials": 6, "least_epochs": 2}
+    study, calls = make_study(trials=16, start=16, batch=8, asynchronous=True, stopping=stopping), []
+    plain = study.curves
+
+    def curves(numbers):
+        calls.append((set(numbers), {trial.number for trial in study.trials() if trial.state.finished}))
+        return plain(numbers)
+
+    monkeypatch.setattr(study, "curves", curves)
+    optimize(study, **curved(pause_s=0.7), workers=1)
+    assert len(calls) > 4
+    for (_, over), (numbers, _) in itertools.pairwise(calls):
+        assert not numbers & over
 
 
 def test_without_the_setting_nothing_is_ended(make_study, curved):

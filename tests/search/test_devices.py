@@ -15,7 +15,7 @@ QUICK = {"samples": 100, "processes": 1, "warmup_s": 0.05, "reference": 0}
 
 @pytest.fixture(autouse=True)
 def _own_locks(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+    monkeypatch.setenv("HWNAS_LOCKS", str(tmp_path_factory.mktemp("runtime")))
 
 
 def graph(architecture):

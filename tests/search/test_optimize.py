@@ -354,7 +354,27 @@ def test_trials_of_others_are_left_to_them(study, tools, monkeypatch):
     result = optimize(study, **tools(), on_event=heard.append)
     assert not result.finished
     assert study.counts() == {**dict.fromkeys(TrialState, 0), TrialState.COMPLETE: 6, TrialState.PROPOSED: 2}
-    assert "2 trials are held by other processes: elsewhere:" in kinds(heard, Warned)[0].message
+    assert "held by other processes: 2 trials, by elsewhere:" in kinds(heard, Warned)[0].message
+    assert not kinds(heard, FrontRemeasured, StudyFinished)  # the front may still change
+    assert heard[-1] == StudyStopped("first", 6, 8, "the processes that hold the others go on")
+
+
+def test_a_network_that_cannot_be_written_any_more_is_told_and_the_others_are_measured(study, tools):
+    tooled, heard = tools(), []
+    plain = tooled["networks"].write
+
+    def write(task, *, cancelled):
+        if len(study.trials(TrialState.COMPLETE)) == 8 and task.trial == study.pareto_front()[0].number:
+            raise EvaluationError("the exporter is gone", "bring it back")
+        return plain(task, cancelled=cancelled)
+
+    tooled["networks"].write = write
+    assert optimize(study, **tooled, on_event=heard.append).finished
+    first, *others = study.pareto_front()
+    assert [event.number for event in kinds(heard, FrontRemeasured)] == [trial.number for trial in others] != []
+    assert f"trial {first.number} could not be measured again: the exporter is gone" in [
+        event.message for event in kinds(heard, Warned)
+    ]
 
 
 def test_a_trial_that_somebody_told_meanwhile_is_left_alone(study, tools):

@@ -175,3 +175,17 @@ def test_the_noise_is_that_of_all_repeated_trials(told):
 def test_how_many_are_wanted_may_change(told, store):
     told.resize(replicas=5)
     assert Study.load(store, "first").settings.replicas == 5
+
+
+def test_what_another_machine_held_is_given_out_again_where_one_says_that_it_is_gone(told, monkeypatch):
+    monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
+    assert told.begin_replica(0) is not None
+    assert told.begin_replica(0) is not None
+    monkeypatch.undo()
+    assert told.begin_replica(0) is None
+    told.reset_stale()
+    assert told.begin_replica(0) is None
+    told.record_replica(1, {"accuracy": 0.7}, seed=3)
+    told.reset_stale(everywhere=True)
+    assert told.begin_replica(0).number == 1
+    assert len(told.trial(1).replicas) == 1

@@ -1,6 +1,7 @@
 """Study files, with real commands in real processes, and no device."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -329,3 +330,78 @@ def test_two_searches_share_a_study(project, workspace, store):
     study = Study.load(store, "widths")
     assert study.is_finished
     assert trained(project) == list(range(20))
+
+
+def test_replicas_without_a_training_are_refused_and_the_study_stays_as_it_was(project, workspace, store):
+    (project / "search.toml").write_text(
+        '[search]\nname = "params"\ntrials = 4\nbatch = 4\nstrategy = "sobol"\n[space]\nbuiltin = "digits"\n'
+        '[[objectives]]\nname = "params"\ndirection = "minimize"\n'
+    )
+    run(project, workspace)
+    with pytest.raises(ConfigError, match="replicas = 2 repeats trainings"):
+        resume_study("params", workspace, sizes={"replicas": 2})
+    with pytest.raises(ConfigError, match="replicas = 2 repeats trainings"):
+        Study.load(store, "params").resize(replicas=2)
+    assert resume_study("params", workspace, sizes={"trials": 6}).finished
+    assert len(Study.load(store, "params").trials()) == 6
+
+
+def test_a_resume_that_is_refused_changes_nothing(project, workspace, store, make_study):
+    make_study()
+    with pytest.raises(StudyError, match="made by a program"):
+        resume_study("first", workspace, sizes={"trials": 20})
+    assert Study.load(store, "first").settings.trials == 8
+    run(project, workspace)
+    with pytest.raises(ConfigError, match="has 12 trials, and cannot have 5"):
+        resume_study("widths", workspace, sizes={"trials": 5})
+    project.rename(project.with_name("moved"))
+    with pytest.raises(StudyError, match="that folder is gone"):
+        resume_study("widths", workspace, sizes={"trials": 20})
+    assert Study.load(store, "widths").settings.trials == 12
+
+
+def test_a_file_whose_study_was_made_larger_since_leaves_it_so(project, workspace):
+    run(project, workspace)
+    resume_study("widths", workspace, sizes={"trials": 14})
+    assert run(project, workspace).finished
+    assert trained(project) == list(range(14))
+
+
+@pytest.mark.parametrize(
+    ("break_it", "error"),
+    [
+        (lambda project, folder: edit(project, ("{width} --trial", "{widht} --trial")), ConfigError),
+        (lambda project, folder: (shutil.rmtree(folder), folder.write_text("")), StudyError),
+    ],
+    ids=["a wrong command", "no folder"],
+)
+def test_what_is_to_be_replaced_goes_only_when_the_new_one_is_sound(project, workspace, store, break_it, error):
+    run(project, workspace)
+    break_it(project, workspace.searches / "widths")
+    with pytest.raises(error):
+        run(project, workspace, again=True)
+    assert len(Study.load(store, "widths").trials(TrialState.COMPLETE)) == 12
+
+
+EXPORT = """
+import sys, torch
+torch.onnx.export(torch.nn.Linear(2, int(sys.argv[2])).eval(), torch.zeros(1, 2), sys.argv[1], dynamo=False)
+"""
+
+
+def test_again_writes_the_network_files_anew(project, workspace, store):
+    (project / "export.py").write_text(EXPORT)
+    (project / "search.toml").write_text(
+        '[search]\nname = "files"\ntrials = 2\nbatch = 2\nstrategy = "sobol"\n'
+        '[space.parameters]\nwidth = { type = "int", low = 1, high = 9 }\n'
+        '[network]\ncommand = "{python} export.py {network} {width}"\n'
+        '[[objectives]]\nname = "size_bytes"\ndirection = "minimize"\n'
+    )
+
+    def sizes():
+        run(project, workspace, again=True)
+        return [trial.values["size_bytes"].value for trial in Study.load(store, "files").trials()]
+
+    before = sizes()
+    (project / "export.py").write_text(EXPORT.replace("int(sys.argv[2])", "1000 * int(sys.argv[2])"))
+    assert all(after > 5 * size for size, after in zip(before, sizes(), strict=True))

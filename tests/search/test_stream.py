@@ -179,6 +179,21 @@ def test_a_stop_ends_trainings_and_hands_their_trials_back(streaming):
     assert sorted(made["evaluator"].over) == list(range(24))
 
 
+def test_a_stop_while_networks_are_written_is_a_clean_stop(streaming):
+    study, made = streaming(slow=(1,), until=99)
+    stop, plain = threading.Event(), made["networks"].write
+
+    def slowly(task, *, cancelled):
+        if task.trial >= 4:
+            stop.set()
+            time.sleep(0.5)  # the workers go home meanwhile
+        return plain(task, cancelled=cancelled)
+
+    made["networks"].write = slowly
+    assert not optimize(study, **made, workers=2, stop=stop).finished
+    assert all(trial.owner is None for trial in study.trials(TrialState.PROPOSED))
+
+
 def test_a_lost_device_lets_what_runs_come_to_its_end(streaming):
     lost = DeviceConnectionError("the phone is gone", "plug it in")
     study, made = streaming(slow=(1,), until=3)

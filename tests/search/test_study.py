@@ -320,12 +320,28 @@ def test_a_failed_trial_is_tried_again_and_then_stays_failed(make_study):
     assert study.tell(trial, {"accuracy": 0.9}).error is None
 
 
-def test_a_failed_trial_waits_for_the_process_that_holds_it(make_study):
-    study = make_study(attempts=2)
+def test_a_failed_trial_is_given_out_next_unless_the_process_keeps_it(make_study):
+    study = make_study(attempts=3)
     (trial,) = study.ask(1)
     study.start(trial)
-    study.fail(trial, "no luck")
+    study.fail(trial, "no luck", keep=True)
     assert [other.number for other in study.ask(1)] == [1]
+    study.fail(trial, "no luck again")
+    assert [other.number for other in study.ask(1)] == [0]
+
+
+def test_a_loop_of_ones_own_comes_to_an_end_where_a_trial_fails_once(make_study):
+    study = make_study(trials=4, attempts=2, start=4)
+    failed = set()
+    while trials := study.ask(2):
+        for trial in trials:
+            if trial.number == 1 and not failed:
+                failed.add(study.fail(trial, "no luck").number)
+            else:
+                study.tell(trial, {"accuracy": 0.5, "p99_ms": 1.0})
+    assert failed == {1}
+    assert study.is_finished
+    assert {trial.state for trial in study.trials()} == {TrialState.COMPLETE}
 
 
 def test_an_abandoned_trial_is_over(study):
@@ -472,3 +488,22 @@ def test_a_removed_study_says_so(store, study):
     Study.remove(store, "first")
     with pytest.raises(StudyError, match="the study was removed"):
         study.ask(1)
+
+
+def test_a_study_cannot_be_made_smaller_than_it_is(study):
+    study.ask(3)
+    with pytest.raises(ConfigError, match="has 3 trials, and cannot have 2"):
+        study.resize(trials=2)
+    study.resize(trials=3)
+    assert study.settings.trials == 3
+
+
+def test_an_abandoned_trial_keeps_what_it_is_given_up_with_or_nothing_happens(study):
+    (trial,) = study.ask(1)
+    study.record(trial, {"accuracy": 0.4})
+    with pytest.raises(StudyError, match="accuracy already"):
+        study.abandon(trial, "hopeless", {"accuracy": 0.5})
+    assert study.trial(trial.number).state == TrialState.PROPOSED
+    over = study.abandon(trial, "hopeless", {"p99_ms": Value(2.0, 0.1, Provenance.PREDICTED)})
+    assert over.values["p99_ms"].provenance == Provenance.PREDICTED
+    assert over.state == TrialState.ABANDONED

@@ -182,6 +182,7 @@ def test_a_float_refuses_the_rest(value):
         (lambda: Float("x", 0, float("inf")), "inf is no value"),
         (lambda: Float("x", -1e308, 1e308), "out of hand"),
         (lambda: Float("x", 0, 5e-324), "out of hand"),
+        (lambda: Float("x", 1, 10**400), "out of hand"),
         (lambda: Int("x", 4, 1), "low (4) is not below high (1)"),
         (lambda: Int("x", 1.5, 4), "low is 1.5"),
         (lambda: Int("x", 0, 8, log=True), "a log scale cannot start at 0"),

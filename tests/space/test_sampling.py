@@ -83,6 +83,25 @@ def test_constraints_that_hardly_ever_hold_are_named_with_the_counts(rng):
     assert "loosen the constraints" in caught.value.hint
 
 
+def test_fewer_will_do_where_that_is_said(rng):
+    space = SearchSpace("s", [Float("a", 0, 1), Float("b", 0, 1), Float("c", 0, 1)], ["a + b + c < 0.15"])
+    with pytest.raises(SpaceError, match=r"found \d+ of 400 architectures"):
+        space.sample(400, np.random.default_rng(0))
+    some = space.sample(400, np.random.default_rng(0), at_most=True)
+    assert 20 < len(some) < 400
+    assert len(set(some)) == len(some)
+    with pytest.raises(SpaceError, match="found 0 of 2"):
+        SearchSpace("s", [Float("a", 0, 1)], ["a > 2"]).sample(2, rng, at_most=True)
+
+
+def test_a_sequence_that_goes_on_where_it_ended_never_comes_to_an_end():
+    space = SearchSpace("s", [Float("a", 0, 1), Float("b", 0, 1)], ["a * b > 0.9"])
+    seen = {}
+    for _ in range(40):  # about two of a thousand points are valid, and 10,400 are tried at a time
+        seen |= {arch.id: arch for arch in space.sample(2, np.random.default_rng(0), exclude=frozenset(seen))}
+    assert len(seen) == 80
+
+
 def test_a_space_that_holds_nothing_says_so(rng):
     space = SearchSpace("s", [Int("a", 1, 3)], ["a > 3"])
     assert space.size == 0

@@ -6,24 +6,30 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from hwnas.errors import NetworkError, SpaceError
+from hwnas.network import GraphBuilder
 from hwnas.space import Architecture, Categorical, Constraint, Float, Int, SearchSpace
 
 PARAMETERS = [Int("depth", 1, 4), Categorical("block", ("conv", "pool"))]
 
 
 def graph_of(arch):
-    """Stands for a function of the user's; a graph is whatever it returns."""
+    """Stands for a function of the user's; the graph is another one for each depth."""
     if arch["depth"] == 4:
         raise KeyError("stage4")
     if arch["depth"] == 3:
         raise NetworkError("three layers do not fit", "take two")
-    return ("graph", arch["depth"])
+    build = GraphBuilder("tiny")
+    x = build.input((1, 8, 8))
+    for _ in range(arch["depth"]):
+        x = build.activation(x, "relu")
+    return build.graph(x)
 
 
 def module_of(arch):
-    return ("module", arch["depth"])
+    return nn.Sequential(*(nn.ReLU() for _ in range(arch["depth"])))
 
 
 @given(st.data())
@@ -96,8 +102,8 @@ def test_a_space_travels_between_processes_with_its_networks():
     for other in (copy.deepcopy(space), pickle.loads(pickle.dumps(space))):  # noqa: S301 -- it is our own
         assert other == space
         arch = other.architecture({"depth": 2, "block": "conv"})
-        assert other.graph(arch) == ("graph", 2)
-        assert other.build(arch) == ("module", 2)
+        assert len(other.graph(arch).nodes) == 2
+        assert len(other.build(arch)) == 2
 
 
 def test_more_constraints_leave_the_ids_as_they_are(rng):
@@ -105,7 +111,7 @@ def test_more_constraints_leave_the_ids_as_they_are(rng):
     bound = space.with_constraints("depth <= 2", Constraint("block == 'conv'"))
     assert bound.size == 2
     assert set(bound.sample(2, rng)) <= set(space.sample(8, rng))
-    assert bound.graph(bound.sample(1, rng)[0])[0] == "graph"
+    assert bound.graph(bound.sample(1, rng)[0]).name == "tiny"
     assert space.size == 8
 
 
@@ -113,8 +119,15 @@ def test_graphs_and_modules():
     space = SearchSpace("s", PARAMETERS, graph=graph_of, build=module_of)
     arch = space.architecture({"depth": 1, "block": "conv"})
     assert space.has_graph
-    assert space.graph(arch) == ("graph", 1)
-    assert space.build(arch) == ("module", 1)
+    assert len(space.graph(arch).nodes) == 1
+    assert len(space.build(arch)) == 1
+
+
+@pytest.mark.parametrize(("made", "kind"), [("graph", "Graph"), ("build", "Module")])
+def test_a_function_that_makes_something_else_is_told_so(made, kind):
+    space = SearchSpace("s", PARAMETERS, **{made: lambda arch: None})
+    with pytest.raises(SpaceError, match=rf"made NoneType, and not a .*\.{kind}$"):
+        getattr(space, made)(space.architecture({"depth": 1, "block": "conv"}))
 
 
 def test_a_space_without_networks_says_what_to_do():

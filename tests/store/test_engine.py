@@ -181,6 +181,13 @@ def test_a_password_is_not_shown():
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("url", ["postgresql://me:secret@host:port/db", "://me:secret@x"])
+def test_a_url_that_cannot_be_read_is_one_clear_error(url):
+    with pytest.raises(StoreError, match="cannot open the store") as caught:
+        Store.open(url)
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write everywhere")
 def test_a_file_that_may_not_be_written(workspace, store):
     store.close()
