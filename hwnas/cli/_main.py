@@ -1,7 +1,8 @@
 """The command `hwnas`: its nouns, its global options, and what an error becomes.
 
 Exit codes: 0 done; 1 a bug of hwnas, with its traceback; 2 a `HwnasError` or a wrong command line, with a message and a
-hint; 3 done in part, what failed says why; 130 stopped by Ctrl-C.
+hint; 3 done in part, what failed says why; 130 stopped by Ctrl-C; 141 done, but who read the result left before its
+end.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from hwnas.cli import (
     _predictor,
     _report,
     _search,
+    _streams,
 )
 from hwnas.cli._options import STOPPED, Settings
 from hwnas.errors import ConfigError, HwnasError, StoppedError
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 _WRONG = 2
 _BUG = 1
+#: The function of Typer's that writes help to stdout, past `_output`.
+_HELP = "show_help"
 
 app = typer.Typer(
     name="hwnas",
@@ -56,7 +60,7 @@ app.command("report")(_report.report)
 
 def _version(asked: bool) -> None:
     if asked:
-        sys.stdout.write(f"hwnas {hwnas.__version__} (Python {platform.python_version()})\n")
+        _streams.write_result(f"hwnas {hwnas.__version__} (Python {platform.python_version()})\n")
         raise typer.Exit
 
 
@@ -90,6 +94,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code; the module's docstring lists them."""
+    _streams.prepare()
+    code = _run(arguments)
+    return _streams.PIPE_CLOSED if code == 0 and _streams.closed_early() else code
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         _check_text(arguments)
         code = app(args=list(arguments), prog_name="hwnas", standalone_mode=False)
@@ -104,13 +114,27 @@ def run(arguments: Sequence[str]) -> int:
         return _refuse(error)
     except (KeyboardInterrupt, typer.Abort):
         code = STOPPED
-    except Exception:  # noqa: BLE001 - the last frame: the traceback is shown whole, nothing is swallowed
+    except Exception as error:  # noqa: BLE001 - the last frame: the traceback is shown whole, nothing is swallowed
+        if isinstance(error, OSError) and any(
+            frame.name == _HELP for frame in traceback.extract_tb(error.__traceback__)
+        ):
+            return _unwritten(error)
         traceback.print_exc()
         _ask_for_report(arguments)
         return _BUG
     if code == STOPPED:
         _output.note("stopped")
     return code if isinstance(code, int) else 0
+
+
+def _unwritten(error: OSError) -> int:
+    """Return the exit code of help that could not be written."""
+    try:
+        _streams.unwritten(error)
+    except HwnasError as told:
+        _output.fail(told.message, told.hint)
+        return _WRONG
+    return 0
 
 
 def _check_text(arguments: Sequence[str]) -> None:
@@ -127,7 +151,7 @@ def _refuse(error: typer.TyperException) -> int:
     """Say in the house's form what is wrong with the command line; where it only stops short, show its help."""
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError" and context is not None:
-        sys.stderr.write(context.get_help() + "\n")
+        _output.note(context.get_help())
         return _WRONG
     message = error.format_message()
     command = context.command_path if context is not None else "hwnas"

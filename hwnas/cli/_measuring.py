@@ -159,18 +159,16 @@ def progress(names: Sequence[str], *, total: int | None = None) -> Iterator[Call
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=console, transient=True) as bars:
 
         def listener(name: str) -> Listener:
-            from rich.markup import escape
-
             prefix = f"{name}: " if len(names) > 1 else ""
-            told, task = _Told(prefix, total, lines=False), bars.add_task(escape(prefix + "connecting"), total=None)
+            told, task = _Told(prefix, total, lines=False), bars.add_task(prefix + "connecting", total=None)
 
             def listen(event: MeasurementEvent) -> None:
                 told.hear(event)
-                bars.update(task, description=escape(prefix + told.doing), completed=told.done, total=told.total)
+                bars.update(task, description=prefix + told.doing, completed=told.done, total=told.total)
 
             return listen
 

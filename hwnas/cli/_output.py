@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwnas._words import duration as duration
 from hwnas._words import plural as plural
+from hwnas.cli import _streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,9 +27,16 @@ _WIDE = 220
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
+    class _Console(Console):
+        def on_broken_pipe(self) -> None:
+            """Let go what was to be said; rich would end the program."""
+            if not stderr:
+                raise
+            _streams.silence(sys.stderr)
+
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or os.environ.get("COLUMNS") else _WIDE
-    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=stderr)
+    return _Console(stderr=stderr, width=width, highlight=False, soft_wrap=stderr, emoji=False)
 
 
 def human() -> Console:
@@ -37,15 +45,19 @@ def human() -> Console:
 
 
 def show(result: RenderableType) -> None:
-    """Write a result for people to stdout; where no terminal pads it, without spaces at the ends of lines."""
+    """Write a result for people to stdout; where no terminal pads it, without spaces at the ends of lines.
+
+    Raises:
+        HwnasError: it cannot be written.
+    """
     console = _console(stderr=False)
-    if console.is_terminal:
-        console.print(result)
-        return
-    with console.capture() as captured:
-        console.print(result)
-    sys.stdout.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
-    sys.stdout.flush()
+    with _streams.results():
+        if console.is_terminal:
+            console.print(result)
+            return
+        with console.capture() as captured:  # which touches stdout too
+            console.print(result)
+        _streams.write_result("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
 
 
 def width() -> int:
@@ -55,7 +67,7 @@ def width() -> int:
 
 def note(text: str) -> None:
     """Say something along the way, on stderr."""
-    human().print(text, markup=False)
+    _say(text)
 
 
 def warn(message: str, hint: str = "") -> None:
@@ -73,9 +85,13 @@ def fail(message: str, hint: str = "") -> None:
 
 
 def emit(data: Any) -> None:
-    """Write data as JSON to stdout; a number that is not finite becomes `null`, as JSON has none."""
-    sys.stdout.write(json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    sys.stdout.flush()
+    """Write data as JSON to stdout; a number that is not finite becomes `null`, as JSON has none.
+
+    Raises:
+        HwnasError: it cannot be written.
+    """
+    ascii_ = not _streams.takes_unicode(sys.stdout)
+    _streams.write_result(json.dumps(_finite(data), indent=2, ensure_ascii=ascii_, allow_nan=False) + "\n")
 
 
 def table(columns: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -99,7 +115,15 @@ def _labelled(label: str, style: str, text: str) -> None:
     from rich.text import Text
 
     indent = "\n" + " " * (len(label) + 2)
-    human().print(Text.assemble((f"{label}:", style), " ", indent.join(text.splitlines())))
+    _say(Text.assemble((f"{label}:", style), " ", indent.join(text.splitlines())))
+
+
+def _say(what: RenderableType) -> None:
+    """Write to stderr; where that cannot be written any more, what is said is lost, and the work goes on."""
+    try:
+        human().print(what, markup=False)
+    except OSError:
+        _streams.silence(sys.stderr)
 
 
 def _finite(data: Any) -> Any:

@@ -87,11 +87,11 @@ def resume(
 
     workspace = settings(context).workspace()
     with settings(context).store() as store:
-        study = Study.load(store, name)
-        study.resize(trials=trials, workers=workers, replicas=replicas)
-        objectives = study.objectives
+        objectives = Study.load(store, name).objectives
+    given = {"trials": trials, "workers": workers, "replicas": replicas}
+    sizes = {key: value for key, value in given.items() if value is not None}
     with _watched(context, name, objectives) as (listen, stop):
-        result = resume_study(name, workspace, on_event=listen, stop=stop)
+        result = resume_study(name, workspace, sizes=sizes, on_event=listen, stop=stop)
     _finish(context, result, stopped=stop.is_set(), json=json)
 
 
@@ -155,8 +155,11 @@ def front(context: typer.Context, name: Name, json: Json = False) -> None:
     if json:
         _output.emit(front_data(summary))
         return
-    show_front(summary)
-    write_report(summary, workspace)
+    try:
+        written = write_report(summary, workspace)  # first: stdout may be what cannot be written
+    finally:
+        show_front(summary)
+    _tell_written(written)
 
 
 @app.command()
@@ -179,9 +182,11 @@ def diagnose(context: typer.Context, name: Name, json: Json = False) -> None:
     if json:
         _output.emit(diagnosis_data(summary, outcomes, proposals))
         return
-    show_diagnosis(outcomes)
-    for path in write_diagnosis(summary, outcomes, proposals, _folder(workspace, name)):
-        _output.note(f"wrote {path}")
+    try:
+        written = write_diagnosis(summary, outcomes, proposals, _folder(workspace, name))
+    finally:
+        show_diagnosis(outcomes)
+    _tell_written(written)
 
 
 app.command()(compare)
@@ -214,11 +219,14 @@ def _finish(context: typer.Context, result: StudyResult, *, stopped: bool, json:
         raise StoppedError(f"{result.name} was stopped")  # the search has said so, and how to go on
     with settings(context).store() as store:
         summary = _summary(store, result.name)
-    if json:
-        _output.emit(front_data(summary))
-    else:
-        show_front(summary)
-    write_report(summary, settings(context).workspace())
+    try:
+        written = write_report(summary, settings(context).workspace())  # first: stdout may be what cannot be written
+    finally:
+        if json:
+            _output.emit(front_data(summary))
+        else:
+            show_front(summary)
+    _tell_written(written)
     if not json:
         _output.note(f"all of it on one page: hwnas report {result.name}")
 
@@ -258,7 +266,7 @@ def show_front(summary: StudySummary) -> None:
 
 
 def write_report(summary: StudySummary, workspace: Workspace) -> list[Path]:
-    """Write the picture and the JSON file of a study to its folder, say where, and return their paths.
+    """Write the picture and the JSON file of a study to its folder, and return their paths.
 
     Raises:
         HwnasError: the folder cannot be written.
@@ -266,10 +274,12 @@ def write_report(summary: StudySummary, workspace: Workspace) -> list[Path]:
     from hwnas.report import write_front_json, write_front_png
 
     folder = _folder(workspace, summary.name)
-    paths = [write_front_png(summary, folder / "front.png"), write_front_json(summary, folder / "front.json")]
+    return [write_front_png(summary, folder / "front.png"), write_front_json(summary, folder / "front.json")]
+
+
+def _tell_written(paths: Sequence[Path]) -> None:
     for path in paths:
         _output.note(f"wrote {path}")
-    return paths
 
 
 def _folder(workspace: Workspace, name: str) -> Path:

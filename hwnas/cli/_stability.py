@@ -141,7 +141,8 @@ def _progress(campaigns: int) -> Iterator[Callable[[MeasurementEvent], None]]:
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), TimeRemainingColumn())
+    words = TextColumn("{task.description}", markup=False)  # names of files are no markup
+    columns = (BarColumn(), words, TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bars:
         task = bars.add_task("", total=None)
 

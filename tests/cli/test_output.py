@@ -61,3 +61,13 @@ def test_further_lines_of_a_message_stand_under_the_first(capsys):
         " hint: first",
         "       second",
     ]
+
+
+def test_names_with_codes_of_emoji_or_markup_are_said_as_they_are(capsys):
+    _output.forget_consoles()
+    _output.note("wrote :smile: [bold]x[/bold]")
+    _output.warn(":smile:")
+    _output.show(_output.table(["name"], [[":smile:"]]))
+    out, err = capsys.readouterr()
+    assert err.splitlines() == ["wrote :smile: [bold]x[/bold]", "warning: :smile:"]
+    assert out.splitlines()[-1] == ":smile:"
