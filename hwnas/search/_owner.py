@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
-#: Process start times are derived from the clock, which may be set between two readings.
+#: Where the kernel does not tell a start directly, it is derived from the clock, which may be set between two readings.
 _SAME_START_S = 2.0
 
 
@@ -18,7 +20,8 @@ class Owner:
     Attributes:
         host: the machine's name.
         pid: the process id there.
-        started_s: when the process started, in seconds since 1970; process ids are used again, starts are not.
+        started_s: when the process started, in seconds since the machine did, or, where only that is known, since 1970.
+            Process ids are used again, starts are not.
     """
 
     host: str
@@ -28,8 +31,16 @@ class Owner:
     @classmethod
     def me(cls) -> Owner:
         """Return this process."""
-        process = psutil.Process()
-        return cls(socket.gethostname(), process.pid, round(process.create_time(), 2))
+        return cls.of(os.getpid())
+
+    @classmethod
+    def of(cls, pid: int) -> Owner:
+        """Return a process of this machine.
+
+        Raises:
+            psutil.Error: there is none, or it may not be looked at.
+        """
+        return cls(socket.gethostname(), pid, round(_started_s(psutil.Process(pid)), 2))
 
     @classmethod
     def parse(cls, text: str) -> Owner:
@@ -53,13 +64,22 @@ class Owner:
             return True
         try:
             process = psutil.Process(self.pid)
-            return bool(
-                abs(process.create_time() - self.started_s) < _SAME_START_S and process.status() != psutil.STATUS_ZOMBIE
-            )
+            same = abs(_started_s(process) - self.started_s) < _SAME_START_S
+            return bool(same and process.status() != psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return False
         except psutil.AccessDenied:
             return True
+
+
+def _started_s(process: psutil.Process) -> float:
+    """Return when a process started; on Linux by no clock that anybody sets (proc(5), `stat`, field 22)."""
+    try:
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        started_s: float = process.create_time()
+        return started_s
 
 
 def is_lost(owner: str | None, *, everywhere: bool = False) -> bool:

@@ -17,11 +17,6 @@ def sleeper():
     process.wait()
 
 
-def owner_of(pid):
-    me = Owner.me()
-    return Owner(me.host, pid, round(psutil.Process(pid).create_time(), 2))
-
-
 def test_this_process_lives_and_its_text_reads_back():
     me = Owner.me()
     assert me.pid == os.getpid()
@@ -32,7 +27,7 @@ def test_this_process_lives_and_its_text_reads_back():
 
 
 def test_a_killed_process_is_lost_also_before_it_is_waited_for(sleeper):
-    text = str(owner_of(sleeper.pid))
+    text = str(Owner.of(sleeper.pid))
     assert not is_lost(text)
     os.kill(sleeper.pid, signal.SIGKILL)
     os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)  # dead, and a zombie still
@@ -44,6 +39,12 @@ def test_a_killed_process_is_lost_also_before_it_is_waited_for(sleeper):
 def test_a_process_id_that_was_used_again_is_another_owner():
     me = Owner.me()
     assert is_lost(str(Owner(me.host, me.pid, me.started_s - 1000.0)))
+
+
+def test_a_clock_that_is_set_kills_nobody(sleeper, monkeypatch):
+    text, plain = str(Owner.of(sleeper.pid)), psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: plain(process) + 3600.0)
+    assert not is_lost(text)
 
 
 def test_another_machine_is_believed_unless_told_otherwise():
