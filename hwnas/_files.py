@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and known by their hash."""
+"""Files that are written whole or not at all, that are known by their hash, and where they are."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import hashlib
 import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from hwnas.errors import WorkspaceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +29,18 @@ def replaced(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def absolute(path: Path) -> Path:
+    """Return a path from the root of the file system.
+
+    Raises:
+        WorkspaceError: it starts from the current folder, and that is gone.
+    """
+    try:
+        return path.absolute()
+    except OSError as exc:
+        raise WorkspaceError("the current folder is not there any more", "change to another folder") from exc
 
 
 def sha256_of(path: Path) -> str:

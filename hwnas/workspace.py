@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from hwnas._files import absolute
 from hwnas.errors import WorkspaceError
 
 _FOLDERS = {
@@ -41,7 +42,7 @@ class Workspace:
         Raises:
             WorkspaceError: the folder cannot be written.
         """
-        root = root.absolute()
+        root = absolute(root)
         try:
             for name, text in _FOLDERS.items():
                 folder = root / name
@@ -66,17 +67,17 @@ class Workspace:
             start: where to begin; the current folder by default. When given, `HWNAS_WORKSPACE` is not read.
 
         Raises:
-            WorkspaceError: there is none.
+            WorkspaceError: there is none, or the current folder is gone.
         """
         named = os.environ.get("HWNAS_WORKSPACE") if start is None else None
         if named:
-            root = Path(named).expanduser().absolute()
+            root = absolute(Path(named).expanduser())
             if not _is_workspace(root):
                 raise WorkspaceError(
                     f"HWNAS_WORKSPACE names {root}, which is no workspace", f"make one with `hwnas init {root}`"
                 )
             return cls(root)
-        here = (start or Path.cwd()).absolute()
+        here = absolute(start or Path())
         for folder in (here, *here.parents):
             if _is_workspace(folder):
                 return cls(folder)
@@ -101,10 +102,8 @@ class Workspace:
 
     @property
     def searches(self) -> Path:
-        """The folder of what searches leave behind; made on first use."""
-        folder = self.root / "searches"
-        folder.mkdir(exist_ok=True)
-        return folder
+        """The folder of what searches leave behind; what is the first to write there makes it."""
+        return self.root / "searches"
 
     @property
     def store_url(self) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json as json_format
 from pathlib import Path  # noqa: TC003 - typer reads the annotation when it runs
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hwnas.cli import _output
-from hwnas.cli._options import Json, settings
+from hwnas.cli._options import Json, check_output, settings, study_folder
 from hwnas.errors import ConfigError, HwnasError
 
 if TYPE_CHECKING:
@@ -38,17 +37,23 @@ def compare(
     from hwnas.search import Study
 
     workspace = settings(context).workspace()
-    if output is not None and output.suffix != ".png":
-        raise ConfigError(f"{output}: the picture is a PNG", "give a name that ends in .png")
+    if output is not None:
+        if output.suffix != ".png":
+            raise ConfigError(f"{output}: the picture is a PNG", "give a name that ends in .png")
+        check_output(output)
     with settings(context).store() as store:
         found = compared([summarise(Study.load(store, name)) for name in names])
     if json:
         _output.emit(comparison_data(found))
         return
-    columns, rows = comparison_table(found)
-    _output.show(_output.table(columns, rows))
+    try:
+        written = _write(found, output or study_folder(workspace, names[0]) / "compare.png")
+    finally:
+        columns, rows = comparison_table(found)
+        _output.show(_output.table(columns, rows))
     _explain(found)
-    _write(found, output or workspace.searches / names[0] / "compare.png")
+    for path in written:
+        _output.note(f"wrote {path}")
 
 
 def _explain(found: Sequence[Comparison]) -> None:
@@ -66,17 +71,16 @@ def _explain(found: Sequence[Comparison]) -> None:
             _output.note(f"hypervolumes are above {point}")
 
 
-def _write(found: Sequence[Comparison], path: Path) -> None:
+def _write(found: Sequence[Comparison], path: Path) -> list[Path]:
     from hwnas._files import replaced
-    from hwnas.report import comparison_data, comparison_figure
+    from hwnas._json import json_text
+    from hwnas.report import comparison_data, comparison_figure, save_picture
 
-    text = json_format.dumps(comparison_data(found), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    data = path.with_suffix(".json")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        comparison_figure(found).savefig(path, dpi=150)
-        with replaced(path.with_suffix(".json")) as partial:
-            partial.write_text(text, encoding="utf-8")
+        save_picture(comparison_figure(found), path)
+        with replaced(data) as partial:
+            partial.write_text(json_text(comparison_data(found)), encoding="utf-8")
     except OSError as exc:
         raise HwnasError(f"cannot write {path}: {exc.strerror or exc}", "check the folder and the free space") from exc
-    _output.note(f"wrote {path}")
-    _output.note(f"wrote {path.with_suffix('.json')}")
+    return [path, data]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hwnas._files import absolute
 from hwnas.cli import _output
 from hwnas.cli._options import Json, settings
 from hwnas.errors import ConfigError
@@ -225,7 +226,7 @@ def _of_transport(transport: str, words: list[str] | None, **named: str | None) 
 
 def _from_the_root(file: str) -> str:
     """Return a file's path from the root on; nothing stays nothing."""
-    return str(Path(file).expanduser().absolute()) if file else file
+    return str(absolute(Path(file).expanduser())) if file else file
 
 
 def cpu_list(text: str | None) -> tuple[int, ...] | None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hwnas.errors import WorkspaceError
+from hwnas._files import absolute
+from hwnas.errors import HwnasError, WorkspaceError
 from hwnas.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Settings:
         """
         if self.folder is None:
             return Workspace.find()
-        named = self.folder.expanduser().absolute()
+        named = absolute(self.folder.expanduser())
         found = Workspace.find(named)
         if found.root != named:
             raise WorkspaceError(f"{named} is no workspace", f"make one with: hwnas init {named}")
@@ -61,6 +62,32 @@ class Settings:
             yield store
         finally:
             store.close()
+
+
+def study_folder(workspace: Workspace, name: str) -> Path:
+    """Return a study's folder, made where it is not there.
+
+    Raises:
+        WorkspaceError: it cannot be made.
+    """
+    folder = workspace.searches / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise WorkspaceError(f"cannot make {folder}: {exc.strerror or exc}", "check the folder's permissions") from exc
+    return folder
+
+
+def check_output(path: Path) -> None:
+    """Look whether a file can be written there, before the work is done of which it is the result.
+
+    Raises:
+        HwnasError: its folder is not there, or it is a folder itself.
+    """
+    if not path.parent.is_dir():
+        raise HwnasError(f"cannot write {path}: there is no folder {path.parent}", "make it first, or name another")
+    if path.is_dir():
+        raise HwnasError(f"cannot write {path}: it is a folder", "name a file")
 
 
 def settings(context: typer.Context) -> Settings:

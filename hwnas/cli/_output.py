@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from hwnas._json import json_text
 from hwnas._words import duration as duration
 from hwnas._words import plural as plural
 from hwnas.cli import _streams
@@ -90,8 +89,7 @@ def emit(data: Any) -> None:
     Raises:
         HwnasError: it cannot be written.
     """
-    ascii_ = not _streams.takes_unicode(sys.stdout)
-    _streams.write_result(json.dumps(_finite(data), indent=2, ensure_ascii=ascii_, allow_nan=False) + "\n")
+    _streams.write_result(json_text(data, only_ascii=not _streams.takes_unicode(sys.stdout)))
 
 
 def table(columns: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -124,16 +122,6 @@ def _say(what: RenderableType) -> None:
         human().print(what, markup=False)
     except OSError:
         _streams.silence(sys.stderr)
-
-
-def _finite(data: Any) -> Any:
-    if isinstance(data, float):
-        return data if math.isfinite(data) else None
-    if isinstance(data, dict):
-        return {str(key): _finite(value) for key, value in data.items()}
-    if isinstance(data, (list, tuple)):
-        return [_finite(item) for item in data]
-    return data
 
 
 def forget_consoles() -> None:

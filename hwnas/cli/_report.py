@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hwnas._files import absolute
 from hwnas.cli import _output
-from hwnas.cli._options import Json, settings
+from hwnas.cli._options import Json, check_output, settings, study_folder
 
 if TYPE_CHECKING:
     from hwnas.search import Study
@@ -39,14 +40,15 @@ def report(
     from hwnas.search import Study, study_with_networks
 
     workspace = settings(context).workspace()
+    if output is not None:
+        output = absolute(output)
+        check_output(output)
     with settings(context).store() as store:
         study = Study.load(store, name)
         folder = workspace.searches / name
         if diagnose:
-            _diagnose(study_with_networks(store, name), folder)
-        if output is None:
-            folder.mkdir(parents=True, exist_ok=True)
-        path = write_report(study, (output or folder / "report.html").absolute(), folder)
+            _diagnose(study_with_networks(store, name), study_folder(workspace, name))
+        path = write_report(study, output or study_folder(workspace, name) / "report.html", folder)
         count = len(study.trials())
     size = path.stat().st_size
     if json:
@@ -63,6 +65,5 @@ def _diagnose(study: Study, folder: Path) -> None:
     from hwnas.report import summarise, write_diagnosis
 
     outcomes = judge(study)
-    folder.mkdir(parents=True, exist_ok=True)
     for path in write_diagnosis(summarise(study), outcomes, study.proposals(), folder):
         _output.note(f"wrote {path}")

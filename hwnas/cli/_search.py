@@ -10,8 +10,8 @@ import typer
 
 from hwnas.cli import _output
 from hwnas.cli._compare import compare
-from hwnas.cli._options import Json, settings
-from hwnas.errors import HwnasError, StoppedError
+from hwnas.cli._options import Json, settings, study_folder
+from hwnas.errors import StoppedError
 
 if TYPE_CHECKING:
     import threading
@@ -136,7 +136,8 @@ def status(context: typer.Context, name: Name, json: Json = False) -> None:
         return
     _output.show(status_table(data))
     if data["state"] == "stopped":
-        _output.note(f"go on with it: hwnas search resume {name}")
+        own = data["source"] is None
+        _output.note("go on with it by its program" if own else f"go on with it: hwnas search resume {name}")
     if data["trials"].get("complete"):
         _output.note(f"all of it on one page: hwnas report {name}")
 
@@ -183,7 +184,7 @@ def diagnose(context: typer.Context, name: Name, json: Json = False) -> None:
         _output.emit(diagnosis_data(summary, outcomes, proposals))
         return
     try:
-        written = write_diagnosis(summary, outcomes, proposals, _folder(workspace, name))
+        written = write_diagnosis(summary, outcomes, proposals, study_folder(workspace, name))
     finally:
         show_diagnosis(outcomes)
     _tell_written(written)
@@ -273,23 +274,13 @@ def write_report(summary: StudySummary, workspace: Workspace) -> list[Path]:
     """
     from hwnas.report import write_front_json, write_front_png
 
-    folder = _folder(workspace, summary.name)
+    folder = study_folder(workspace, summary.name)
     return [write_front_png(summary, folder / "front.png"), write_front_json(summary, folder / "front.json")]
 
 
 def _tell_written(paths: Sequence[Path]) -> None:
     for path in paths:
         _output.note(f"wrote {path}")
-
-
-def _folder(workspace: Workspace, name: str) -> Path:
-    """Return a study's folder, made where it is not there."""
-    folder = workspace.searches / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise HwnasError(f"cannot make {folder}: {exc.strerror or exc}", "check the folder's permissions") from exc
-    return folder
 
 
 def _summary(store: Store, name: str) -> StudySummary:

@@ -6,6 +6,7 @@ from hwnas.report._diagnosis import diagnosis_data, diagnosis_figure, doubtful_m
 from hwnas.report._json import front_data, write_front_json
 from hwnas.report._label import ALIKE, GUESS, interval_text, label, number
 from hwnas.report._page import report_html, write_report
+from hwnas.report._picture import save_picture
 from hwnas.report._plot import front_figure, write_front_png
 from hwnas.report._predictor_plots import device_figure, predicted_figure, reference_figure, write_figure
 from hwnas.report._relative import Beaten, Gain, beaten, ratio
@@ -43,6 +44,7 @@ __all__ = [
     "ratio",
     "reference_figure",
     "report_html",
+    "save_picture",
     "stability_figure",
     "summarise",
     "tradeoffs",

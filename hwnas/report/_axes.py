@@ -25,6 +25,8 @@ _MARGIN = 0.5
 _PAD = 0.04
 #: The widest ratio of ends at which a logarithmic axis still has evenly spaced labels.
 _NARROW = 12.0
+#: No axis reaches further, on either side of 1: sums and products of its ends must be numbers still.
+_FURTHEST = 1e150
 
 
 def scale(axis: Axes, which: Which, objective: Objective) -> None:
@@ -68,10 +70,16 @@ def whole_ends(objective: Objective, summary: StudySummary) -> tuple[float, floa
 
 def _padded(objective: Objective, scores: Sequence[float]) -> tuple[float, float]:
     """Return values somewhat beyond the least and the greatest of these scores, in ascending order."""
-    low, high = min(scores), max(scores)
+    furthest = math.log(_FURTHEST) if objective.log else _FURTHEST
+    low, high = (min(max(score, -furthest), furthest) for score in (min(scores), max(scores)))
     pad = _PAD * (high - low) or 0.05 * abs(high) or 0.05
     first, last = sorted((objective.unscore(low - pad), objective.unscore(high + pad)))
     return first, last
+
+
+def divisible(base: float) -> bool:
+    """Say whether figures can be shown relative to this one: it is positive, and neither next to nothing nor huge."""
+    return 1.0 / _FURTHEST < base < _FURTHEST
 
 
 def relative_axis(axis: Axes, which: Which, objective: Objective, base: float) -> None:

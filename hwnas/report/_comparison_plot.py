@@ -10,7 +10,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
-from hwnas.report._axes import axis_ends, label_log, mark_beyond, scale, whole_ends
+from hwnas.report._axes import axis_ends, divisible, label_log, mark_beyond, scale, whole_ends
 from hwnas.report._comparison import strategies
 from hwnas.report._label import objective_label
 from hwnas.report._plot import axis_label, draw_step, tidy
@@ -153,7 +153,7 @@ def _words(one: Comparison, objective: Objective, arrows: tuple[str, str]) -> st
 def _base(one: Comparison, objective: Objective) -> float:
     """Return what an objective's figures are divided by: the baseline's, where there is one and it is positive."""
     found = 0.0 if one.baseline is None else one.baseline.mean(objective.name)
-    return found if found > 0 else 1.0
+    return found if divisible(found) else 1.0
 
 
 def _point(trial: Trial, across: Objective, up: Objective, bases: tuple[float, float]) -> tuple[float, float]:

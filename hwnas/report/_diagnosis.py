@@ -24,6 +24,7 @@ import numpy as np
 import hwnas
 from hwnas.errors import HwnasError
 from hwnas.report._label import number, objective_label
+from hwnas.report._picture import save_picture
 from hwnas.search import LEAST_R2
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def write_diagnosis(
     figure = diagnosis_figure(summary, outcomes, proposals)
     text = json.dumps(diagnosis_data(summary, outcomes, proposals), indent=2, ensure_ascii=False) + "\n"
     try:
-        figure.savefig(picture, dpi=130)
+        save_picture(figure, picture, dpi=130)
         data.write_text(text, encoding="utf-8")
     except OSError as exc:
         raise HwnasError(f"cannot write to {folder}: {exc.strerror or exc}", "check the folder and the space") from exc

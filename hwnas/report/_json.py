@@ -25,17 +25,18 @@ added within one.
    null), `provenance` (measured, predicted, computed, reported, averaged), `trace`, the row of its raw samples in the
    workspace's store, or null, and the measurement's `verdict` (ok, charging, noisy, drifting, preempted, throttled), or
    null.
+   A number that is not finite, such as a hypervolume beyond all numbers, is null.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import hwnas
 from hwnas._files import replaced
+from hwnas._json import json_text
 from hwnas.errors import HwnasError
 from hwnas.report._relative import ratio
 from hwnas.report._tradeoff import tradeoffs
@@ -100,7 +101,7 @@ def write_front_json(summary: StudySummary, path: Path) -> Path:
     Raises:
         HwnasError: the file cannot be written.
     """
-    text = json.dumps(front_data(summary), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json_text(front_data(summary))
     try:
         with replaced(path) as partial:
             partial.write_text(text, encoding="utf-8")

@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from hwnas._files import replaced
+from hwnas._json import finite
 from hwnas._words import plural
 from hwnas.errors import HwnasError
 from hwnas.report._diagnosis import doubtful_models
@@ -85,7 +86,7 @@ def report_html(study: Study, folder: Path) -> str:
         sections=sections,
         commands=ready_commands(material),
         about=about_rows(material),
-        data={"texts": _texts(material), "plots": {plot.id: plot.figure for plot in shown}},
+        data=finite({"texts": _texts(material), "plots": {plot.id: plot.figure for plot in shown}}),
         library=library,
         script=script,
         style=style,

@@ -10,8 +10,9 @@ import itertools
 from typing import TYPE_CHECKING, Any, Literal
 
 from hwnas.errors import HwnasError
-from hwnas.report._axes import limits, mark_beyond, relative_axis, scale
+from hwnas.report._axes import divisible, limits, mark_beyond, relative_axis, scale
 from hwnas.report._label import number, objective_label
+from hwnas.report._picture import save_picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,7 @@ def write_front_png(summary: StudySummary, path: Path) -> Path:
     """
     figure = front_figure(summary)
     try:
-        figure.savefig(path, dpi=150)
+        save_picture(figure, path)
     except OSError as exc:
         raise HwnasError(f"cannot write {path}: {exc.strerror or exc}", "check the folder and the free space") from exc
     return path
@@ -118,10 +119,12 @@ def _draw_baseline(axis: Axes, summary: StudySummary, across: Objective, up: Obj
         return
     point = _point(baseline, across, up)
     star: dict[str, Any] = {"markersize": 15, "markeredgecolor": "white", "zorder": 6, "linestyle": "none"}
-    axis.plot(*point, "*", color=_BASELINE, label="baseline, at (1, 1)" if min(point) > 0 else "baseline", **star)
-    if point[0] > 0:
+    axis.plot(
+        *point, "*", color=_BASELINE, label="baseline, at (1, 1)" if all(map(divisible, point)) else "baseline", **star
+    )
+    if divisible(point[0]):
         relative_axis(axis, "x", across, point[0])
-    if point[1] > 0:
+    if divisible(point[1]):
         relative_axis(axis, "y", up, point[1])
 
 

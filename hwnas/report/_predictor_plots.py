@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwnas.errors import HwnasError
+from hwnas.report._picture import save_picture
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ def write_figure(figure: Figure, path: Path) -> Path:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=150)
+        save_picture(figure, path)
     except OSError as exc:
         raise HwnasError(f"cannot write {path}: {exc.strerror or exc}", "check the folder and the free space") from exc
     return path

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from hwnas.errors import HwnasError
 from hwnas.measurement import Verdict
+from hwnas.report._picture import save_picture
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +33,7 @@ def write_stability_png(report: StabilityReport, path: Path) -> Path:
     """
     figure = stability_figure(report)
     try:
-        figure.savefig(path, dpi=150)
+        save_picture(figure, path)
     except (OSError, ValueError) as exc:
         raise HwnasError(f"cannot write {path}: {exc}", "give a name that ends in .png, in a folder of yours") from exc
     return path

@@ -184,7 +184,10 @@ class StudySummary:
         noise = self.noises.get(objective.name)
         reach = _Z95 if noise is None or objective.source != "evaluation" else t_quantile(noise.dof)
         if objective.log:
-            factor = math.exp(reach * value.sigma / value.value)
+            try:
+                factor = math.exp(reach * value.sigma / value.value)
+            except OverflowError:  # nothing is known of it
+                return 0.0, math.inf
             return value.value / factor, value.value * factor
         return value.value - reach * value.sigma, value.value + reach * value.sigma
 

@@ -79,7 +79,7 @@ def finished_once(tmp_path_factory):
     path = write_study(folder)
     workspace = Workspace.create(folder / "workspace")
     command = [sys.executable, "-m", "hwnas", "--workspace", str(workspace.root), "search", "run", str(path)]
-    environment = {**os.environ, "XDG_RUNTIME_DIR": str(folder), "NO_COLOR": "1"}
+    environment = {**os.environ, "HWNAS_LOCKS": str(folder), "NO_COLOR": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
     return workspace, path, done
 
@@ -136,7 +136,7 @@ def test_two_studies_are_compared(hwnas, study, workspace, tmp_path):
     data = json.loads((folder / "compare.json").read_text())
     assert data["baseline"]["values"] == {"accuracy": 0.9, "cost": 10.0}
     assert hwnas("search", "compare", "toy", "other", "--json").data["devices"] == data["devices"]
-    elsewhere = tmp_path / "figures" / "both.png"
+    elsewhere = tmp_path / "both.png"
     assert hwnas("search", "compare", "toy", "other", "--output", elsewhere).code == 0
     assert (elsewhere.exists(), elsewhere.with_suffix(".json").exists()) == (True, True)
     front = hwnas("search", "front", "toy")
