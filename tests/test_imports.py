@@ -21,6 +21,7 @@ LAYERS = (
     "errors",
     "_deadline",
     "_files",
+    "_json",
     "_toml",
     "_words",
     "workspace",

@@ -10,8 +10,8 @@ import typer
 
 from hwnas._files import absolute
 from hwnas.cli import _output
-from hwnas.cli._options import Json, settings
-from hwnas.errors import ConfigError
+from hwnas.cli._options import PART_DONE, Json, settings
+from hwnas.errors import ConfigError, HwnasError
 
 if TYPE_CHECKING:
     from hwnas.device import DeviceProfile
@@ -99,21 +99,31 @@ def add(
 
 @app.command("list")
 def list_devices(context: typer.Context, json: Json = False) -> None:
-    """List the registered devices."""
+    """List the registered devices.
+
+    Those whose file is not valid are warned of, and the exit code is 3 then.
+    """
     from hwnas.device import DeviceRegistry
 
-    profiles = DeviceRegistry(settings(context).workspace()).list()
+    registry = DeviceRegistry(settings(context).workspace())
+    names, profiles = registry.names(), []
+    for name in names:
+        try:
+            profiles.append(registry.get(name))
+        except HwnasError as exc:
+            _output.warn(exc.message, exc.hint)
     if json:
         _output.emit([profile.to_json() for profile in profiles])
-        return
-    if not profiles:
+    elif profiles:
+        rows = [
+            [profile.name, profile.transport, profile.runtime, str(profile.threads), _cpus(profile), _settings(profile)]
+            for profile in profiles
+        ]
+        _output.show(_output.table(["device", "transport", "runtime", "threads>", "cpus", "settings"], rows))
+    elif not names:
         _output.note("no devices yet: hwnas device add host --transport host --runtime onnxruntime --threads 1")
-        return
-    rows = [
-        [profile.name, profile.transport, profile.runtime, str(profile.threads), _cpus(profile), _settings(profile)]
-        for profile in profiles
-    ]
-    _output.show(_output.table(["device", "transport", "runtime", "threads>", "cpus", "settings"], rows))
+    if len(profiles) < len(names):
+        raise typer.Exit(PART_DONE)
 
 
 @app.command()

@@ -11,6 +11,7 @@ import typer
 from hwnas.cli import _output
 from hwnas.cli._measurements import OfNetwork, OfSpace, OnDevice, WithVerdict, app
 from hwnas.cli._options import Json, settings
+from hwnas.errors import ConfigError
 
 if TYPE_CHECKING:
     from hwnas.measurement import Imported
@@ -92,6 +93,19 @@ def import_(
 
     chosen = settings(context)
     if holds_measurements(header_of(file)):
+        of_tables = {
+            "--name": name,
+            "--space": space,
+            "--architecture": architecture,
+            "--notes": notes,
+            "--replace": replace,
+            "--duplicates": duplicates is not Twice.ERROR,
+        }
+        given = [option for option, value in of_tables.items() if value]
+        if given:
+            raise ConfigError(
+                f"{file} holds measurements, and {' and '.join(given)} would be of a table", "leave it out"
+            )
         with chosen.store() as store:
             _tell_measurements(file, import_measurements(store, file), json=json)
         return

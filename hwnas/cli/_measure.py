@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hwnas.cli import _output
-from hwnas.cli._options import Json, settings
+from hwnas.cli._options import PART_DONE, Json, settings
 from hwnas.errors import ConfigError, HwnasError, StoppedError
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from hwnas.device import DeviceProfile
 
 _NOTHING_DONE = 2
-_PART_DONE = 3
 
 
 def measure(
@@ -152,12 +151,15 @@ def share(text: str) -> float:
     """Return `5%` or `0.05` as 0.05.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: it is neither, or not between 0 and 1.
     """
     try:
-        return float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
+        found = float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
     except ValueError as exc:
         raise ConfigError(f"--precision {text!r}: not a share", "say 5% or 0.05") from exc
+    if not 0.0 < found < 1.0:  # nor where it is no number
+        raise ConfigError(f"--precision {text!r}: not a share between 0 and 1", "say 5% or 0.05")
+    return found
 
 
 @contextmanager
@@ -203,4 +205,4 @@ def _end(found: Mapping[str, Results | HwnasError]) -> None:
     if lost:
         _output.note(f"nothing was measured on {lost} of {_output.plural(len(found), 'device')}")
     if failed or lost:
-        raise typer.Exit(_PART_DONE if failed < len(results) else _NOTHING_DONE)
+        raise typer.Exit(PART_DONE if failed < len(results) else _NOTHING_DONE)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hwnas._toml import closest
 from hwnas.cli import _output
 from hwnas.cli._options import Json, settings
 
@@ -48,13 +49,13 @@ def list_measurements(
     from hwnas.measurement import MeasurementStore
 
     with settings(context).store() as store:
-        found = MeasurementStore(store).list(
-            device=device, space=space, network=network, verdicts=verdict or (), newest=newest
-        )
+        measurements = MeasurementStore(store)
+        found = measurements.list(device=device, space=space, network=network, verdicts=verdict or (), newest=newest)
+        known = [] if found or json else measurements.list()
     if json:
         _output.emit([measurement.to_json() for measurement in found])
     elif not found:
-        _output.note("nothing measured yet: hwnas measure DEVICE NETWORK")
+        _output.note(_nothing(known, device, space, network, verdict))
     else:
         _output.show(measurement_table(found, when=True))
 
@@ -80,6 +81,24 @@ def show(
         _output.emit(_data(measurement, cells) | ({} if series is None else {"samples_ns": series}))
         return
     _output.show(_output.table(["measurement", str(number)], _rows(measurement, cells)))
+
+
+def _nothing(
+    known: Sequence[Measurement], device: str | None, space: str | None, network: str | None, verdict: list[str] | None
+) -> str:
+    """Return what to say where no measurement is to be listed; `known`: all that there are."""
+    if not known:
+        return "nothing measured yet: hwnas measure DEVICE NETWORK"
+    words = [f"--verdict {name}" for name in verdict or []]
+    for option, given, names in (
+        ("device", device, {item.device for item in known}),
+        ("space", space, {item.space for item in known if item.space}),
+        ("network", network, {item.network_name for item in known}),
+    ):
+        if given is not None:
+            near = closest(given, names)
+            words.append(f"--{option} {given}" + (near if given not in names and "did you mean" in near else ""))
+    return f"of {_output.plural(len(known), 'measurement')} none matches {', '.join(words)}"
 
 
 def measurement_table(found: Sequence[Measurement], *, when: bool = False) -> Any:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: The exit code of what Ctrl-C stopped.
 STOPPED = 130
+#: The exit code of what was done in part: what failed was said.
+PART_DONE = 3
 
 Json = Annotated[bool, typer.Option("--json", help="Write the result to stdout as JSON.")]
 

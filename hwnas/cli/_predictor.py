@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import typer
 
 from hwnas.cli import _output
-from hwnas.cli._options import Json, settings
+from hwnas.cli._options import PART_DONE, Json, settings
 from hwnas.errors import ConfigError
 
 Metric = Literal["p99", "p90", "p50"]
+
+#: Networks that adapt a predictor where the user does not say how many.
+_SAMPLES = 10
 
 app = typer.Typer(no_args_is_help=True, help="Latency predictors: train, adapt to a device, evaluate, predict.")
 
@@ -71,7 +74,7 @@ def train(
     library.check_new(name, replace=replace)
     where = TrainingSpace.named(space)
     corpus = corpus_of(chosen, where, metric, table, duplicates, tables_only=tables_only)
-    names = [part.strip() for text in devices or [] for part in text.split(",") if part.strip()]
+    names = _device_names(devices)
     stored = train_predictor(
         library, name, where, corpus, metric=f"{metric}_ms", devices=names, replace=replace, seed=seed
     )
@@ -81,12 +84,22 @@ def train(
         training_report(stored)
 
 
+def _device_names(given: list[str] | None) -> list[str]:
+    """Return the names in `--devices`, each once; none where it is not given."""
+    names = dict.fromkeys(part.strip() for text in given or [] for part in text.split(",") if part.strip())
+    if given and not names:
+        raise ConfigError("--devices names no device", "give names, as in --devices phone,watch, or leave it out")
+    return list(names)
+
+
 @app.command()
 def adapt(
     context: typer.Context,
     name: _Name,
     device: _Device,
-    samples: Annotated[int, typer.Option(metavar="N", min=3, help="Networks to measure, at most.")] = 10,
+    samples: Annotated[
+        int | None, typer.Option(metavar="N", min=3, help="Networks to measure, at most; by default 10.")
+    ] = None,
     precision: Annotated[
         str | None,
         typer.Option(metavar="SHARE", help="Stop measuring once the expected error is as low as this, such as 5%."),
@@ -100,8 +113,9 @@ def adapt(
         typer.Option(metavar="KEY=VALUE", help="A setting of the measuring protocol; may be given several times."),
     ] = None,
     wait: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for a device that is in use.")
-    ] = 0.0,
+        float | None,
+        typer.Option(metavar="SECONDS", min=0, help="How long to wait for a device that is in use; by default 0."),
+    ] = None,
     duplicates: _Duplicates = "error",
     json: Json = False,
 ) -> None:
@@ -116,16 +130,27 @@ def adapt(
     from hwnas.predictor import PredictorLibrary
 
     check_device_name(device)
+    if table or known:
+        _refuse_measuring(known=known, samples=samples, precision=precision, protocol=protocol, wait=wait)
     chosen = settings(context)
     stored = PredictorLibrary(chosen.workspace()).get(name)
     own: Metric = metric or cast("Metric", str(stored.trained.get("metric", "p99_ms")).removesuffix("_ms"))
     if table or known:
         where, given = space_of(stored, space)
         corpus = corpus_of(chosen, where, own, table, duplicates, tables_only=bool(table))
-        adapt_to_known(stored, given, corpus, device, own, None if known else samples)
+        adapt_to_known(stored, given, corpus, device, own, None if known else samples or _SAMPLES)
     else:
-        adapt_to_measured(chosen, stored, device, space, own, samples, precision, protocol, wait)
+        adapt_to_measured(chosen, stored, device, space, own, samples or _SAMPLES, precision, protocol, wait or 0.0)
     adaptation_report(stored, device, json=json)
+
+
+def _refuse_measuring(*, known: bool, **given: Any) -> None:
+    """Refuse the options of measuring where nothing is measured; of a table, `--samples` says how many rows count."""
+    own = [name for name, value in given.items() if value not in (None, []) and (known or name != "samples")]
+    if own:
+        told = " and ".join(f"--{name}" for name in own)
+        instead = "--known" if known else "--table"
+        raise ConfigError(f"{instead} measures nothing, and {told} would say how", f"leave out {told}, or {instead}")
 
 
 @app.command()
@@ -163,8 +188,10 @@ def predict(
         list[Path] | None, typer.Argument(metavar="NETWORK...", help="Network files, as .onnx.", show_default=False)
     ] = None,
     space: Annotated[str | None, typer.Option(metavar="SPACE", help="Instead of files: networks of its space.")] = None,
-    count: Annotated[int, typer.Option(metavar="N", min=1, help="With --space: how many.")] = 20,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="With --space: which.")] = 0,
+    count: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="With --space: how many; by default 20.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="With --space: which; by default 0.")] = None,
     json: Json = False,
 ) -> None:
     """Predict the latency of networks on a device, each with its 95 % interval.
@@ -182,10 +209,12 @@ def predict(
             "name network files, or a space with --space, not both" if networks else "nothing to predict",
             "as in: hwnas predictor predict NAME --device DEVICE net.onnx, or --space digits --count 20",
         )
+    if networks and (count is not None or seed is not None):
+        raise ConfigError("--count and --seed are of --space", "leave them out: all files are predicted")
     if networks:
         predict_files(stored, device, networks, json=json)
     else:
-        predict_space(stored, device, space_of(stored, space)[1], count, seed, json=json)
+        predict_space(stored, device, space_of(stored, space)[1], count or 20, seed or 0, json=json)
 
 
 @app.command()
@@ -217,12 +246,16 @@ def lookup(
 
 @app.command("list")
 def list_predictors(context: typer.Context, json: Json = False) -> None:
-    """List the workspace's predictors, what each was trained on, and its held-out scores."""
+    """List the workspace's predictors, what each was trained on, and its held-out scores.
+
+    Those that cannot be read are warned of, and the exit code is 3 then.
+    """
     from hwnas.cli._predictor_show import listing
     from hwnas.predictor import PredictorLibrary
 
     library = PredictorLibrary(settings(context).workspace())
-    listing([library.get(name) for name in library.names()], json=json)
+    if listing(library, json=json):
+        raise typer.Exit(PART_DONE)
 
 
 @app.command()

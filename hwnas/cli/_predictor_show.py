@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hwnas.cli import _output
+from hwnas.errors import PredictorError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from hwnas.predictor import Corpus, DevicePredictor, Prediction, Scores, StoredPredictor
+    from hwnas.predictor import Corpus, DevicePredictor, Prediction, PredictorLibrary, Scores, StoredPredictor
     from hwnas.space import SearchSpace
 
 _SCORES = ["spearman>", "median error>", "within 10 %>", "95 % coverage>"]
@@ -28,7 +29,7 @@ def stored_data(stored: StoredPredictor) -> dict[str, Any]:
 
 def training_report(stored: StoredPredictor) -> None:
     """Say what a training came to."""
-    trained = stored.trained
+    trained = stored.told
     for text in trained["notes"]:
         _output.note(text)
     networks, held_out = trained["networks"], trained["held_out"]
@@ -49,35 +50,42 @@ def training_report(stored: StoredPredictor) -> None:
     )
 
 
-def listing(predictors: Sequence[StoredPredictor], *, json: bool) -> None:
-    """List predictors."""
+def listing(library: PredictorLibrary, *, json: bool) -> bool:
+    """List predictors; warn of those that cannot be read, and return whether there are such."""
+    names, data, rows = library.names(), [], []
+    for name in names:
+        try:
+            item = library.get(name)
+            rows.append(_row(item))
+            data.append(stored_data(item))
+        except PredictorError as exc:
+            _output.warn(exc.message, exc.hint)
     if json:
-        _output.emit([stored_data(item) for item in predictors])
-        return
-    if not predictors:
+        _output.emit(data)
+    elif rows:
+        columns = ["predictor", "space", "metric", "devices>", "networks>", *_SCORES[:2], "adapted to"]
+        _output.show(_output.table(columns, rows))
+    elif not names:
         _output.note("no predictors yet: hwnas predictor train NAME --space SPACE")
-        return
-    rows = []
-    for item in predictors:
-        trained, mean = item.trained, item.trained["held_out"]["mean"] or {}
-        rows.append(
-            [
-                item.name,
-                str(trained["space"]["name"]),
-                str(trained["metric"]).removesuffix("_ms"),
-                str(len(item.card["devices"])),
-                str(item.card["architectures"]),
-                *score_cells(mean)[:2],
-                ", ".join(item.devices()) or "–",
-            ]
-        )
-    columns = ["predictor", "space", "metric", "devices>", "networks>", *_SCORES[:2], "adapted to"]
-    _output.show(_output.table(columns, rows))
+    return len(data) < len(names)
+
+
+def _row(item: StoredPredictor) -> list[str]:
+    trained = item.told
+    return [
+        item.name,
+        str(trained["space"]["name"]),
+        str(trained["metric"]).removesuffix("_ms"),
+        str(len(item.card["devices"])),
+        str(item.card["architectures"]),
+        *score_cells(trained["held_out"]["mean"] or {})[:2],
+        ", ".join(item.devices()) or "–",
+    ]
 
 
 def stored_report(stored: StoredPredictor) -> None:
     """Show a predictor's card."""
-    trained, card = stored.trained, stored.card
+    trained, card = stored.told, stored.card
     held_out, space = trained["held_out"], trained["space"]
     rows = [
         ["space", f"{space['name']}, version {space['version']} ({space['source']})"],

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from hwnas.cli import _output
+from hwnas.cli._options import check_output
 from hwnas.cli._stop import stopping
+from hwnas.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,16 +32,24 @@ def show_stability(profile: DeviceProfile, *, campaigns: int, plot: Path | None,
     """
     from hwnas.measurement import check_stability
 
+    if plot is not None:
+        if plot.suffix != ".png":
+            raise ConfigError(f"{plot}: the picture is a PNG", "give a name that ends in .png")
+        check_output(plot)
     with _progress(campaigns) as listen, stopping() as stop:
         report = check_stability(profile, campaigns=campaigns, wait_s=wait_s, on_progress=listen, cancelled=stop)
-    if json:
-        _output.emit(stability_data(report))
-    else:
-        _tell(profile, report)
-    if plot is not None:
-        from hwnas.report import write_stability_png
+    try:
+        if plot is not None:
+            from hwnas.report import write_stability_png
 
-        _output.note(f"drawn: {write_stability_png(report, plot)}")
+            write_stability_png(report, plot)
+    finally:
+        if json:
+            _output.emit(stability_data(report))
+        else:
+            _tell(profile, report)
+    if plot is not None:
+        _output.note(f"drawn: {plot}")
 
 
 def _tell(profile: DeviceProfile, report: StabilityReport) -> None:

@@ -30,7 +30,8 @@ class DeviceRegistry:
 
     def names(self) -> list[str]:
         """Return the names of all devices, sorted; their files are not read."""
-        return sorted(path.stem for path in self._folder.glob("*.toml") if not path.name.startswith("."))
+        found = (path for path in self._folder.glob("*.toml") if not path.name.startswith("."))
+        return sorted(path.stem for path in found if path.is_file())
 
     def list(self) -> list[DeviceProfile]:
         """Return every profile, by name.

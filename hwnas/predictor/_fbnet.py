@@ -22,6 +22,7 @@ BLOCKS = ("k3_e1", "k3_e1_g2", "k3_e3", "k3_e6", "k5_e1", "k5_e1_g2", "k5_e3", "
 _KERNEL = np.array([3, 3, 3, 3, 5, 5, 5, 5, 0])
 _EXPANSION = np.array([1, 1, 3, 6, 1, 1, 3, 6, 0])
 _GROUPS = np.array([1, 2, 1, 1, 1, 2, 1, 1, 1])
+_CODES = {name: code for code, name in enumerate(BLOCKS)}
 _SKIP = len(BLOCKS) - 1
 _STAGE = np.repeat(np.arange(7), (1, 4, 4, 4, 4, 4, 1))
 _OUT = np.array([16, 24, 32, 64, 112, 184, 352])[_STAGE]
@@ -39,6 +40,14 @@ class FbnetFeaturiser:
     def name(self) -> str:
         """Return `fbnet`."""
         return "fbnet"
+
+    def check(self, architecture: Sequence[str]) -> None:
+        """Check an architecture.
+
+        Raises:
+            PredictorError: it is not of the space.
+        """
+        _codes(architecture)
 
     def __call__(self, architectures: Sequence[Sequence[str]]) -> FeatureBlocks:
         """Return the features of n architectures of 22 blocks each."""
@@ -74,18 +83,21 @@ def _costs() -> list[np.ndarray]:
 
 
 def _parse(architectures: Sequence[Sequence[str]]) -> np.ndarray:
-    code = {name: i for i, name in enumerate(BLOCKS)}
     rows = []
-    for row, names in enumerate(architectures):
-        if isinstance(names, str) or len(names) != len(_STAGE):
-            raise PredictorError(
-                f"architecture {row}: {names!r} is not of the FBNet space", f"give {len(_STAGE)} blocks by name"
-            )
+    for number, names in enumerate(architectures, start=1):
         try:
-            rows.append([code[name] for name in names])
-        except KeyError as exc:
-            raise PredictorError(
-                f"architecture {row}: unknown block {exc.args[0]!r}{closest(str(exc.args[0]), BLOCKS)}",
-                "the blocks are " + ", ".join(BLOCKS),
-            ) from exc
+            rows.append(_codes(names))
+        except PredictorError as exc:
+            raise PredictorError(f"architecture {number}: {exc.message}", exc.hint) from exc
     return np.array(rows, dtype=np.int64).reshape(-1, len(_STAGE))
+
+
+def _codes(names: Sequence[str]) -> list[int]:
+    if isinstance(names, str) or len(names) != len(_STAGE):
+        raise PredictorError(f"{names!r} is not of the FBNet space", f"give {len(_STAGE)} blocks by name")
+    try:
+        return [_CODES[name] for name in names]
+    except KeyError as exc:
+        raise PredictorError(
+            f"unknown block {exc.args[0]!r}{closest(str(exc.args[0]), BLOCKS)}", "the blocks are " + ", ".join(BLOCKS)
+        ) from exc

@@ -54,6 +54,25 @@ class StoredPredictor:
             raise damaged(self.folder, "its card does not say how it was trained", "train it again")
         return found
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """The same, with all that people are told of it.
+
+        Raises:
+            PredictorError: a part is not there.
+        """
+        found = self.trained
+        for where, part, names in (
+            ("the card", self.card, ("devices", "architectures", "twins", "versions")),
+            ("its part trained", found, ("metric", "networks", "sources", "at", "notes", "held_out")),
+            ("its part trained.space", found["space"], ("name", "version", "source")),
+            ("its part trained.held_out", found.get("held_out"), ("devices", "mean", "measurements")),
+        ):
+            lacks = names if not isinstance(part, dict) else [name for name in names if name not in part]
+            if lacks:
+                raise damaged(self.folder, f"{where} lacks {', '.join(lacks)}", "train it again")
+        return found
+
     def featuriser(self, space: SearchSpace | None = None) -> Featuriser:
         """Return what turns architectures into features for this predictor.
 

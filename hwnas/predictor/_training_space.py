@@ -77,6 +77,7 @@ class TrainingSpace:
             HwnasError: it is not of this space.
         """
         if self.space is None:
+            _TABLE_SPACES[self.source].check(found)
             return found
         if isinstance(found, Architecture):
             if (found.space, found.space_version) != (self.space.name, self.space.version):

@@ -23,6 +23,8 @@ _WORDS = {
 GUESS = "~"
 #: Stands behind a figure that does not differ significantly from the next one.
 ALIKE = "≈"
+#: From here on a figure has an exponent, and no letter for its size.
+_LARGEST = 1e13
 #: A lower end below this is none.
 _NOTHING = 1e-12
 _UNITS = {"ms": "ms", "s": "s", "bytes": "bytes", "mb": "MB", "mj": "mJ"}
@@ -56,12 +58,15 @@ def number(value: float | None, *, even: bool = False) -> str:
     """
     if value is None or not math.isfinite(value):
         return "–"
+    rounded = abs(float(f"{value:.3e}"))
+    if rounded >= _LARGEST:
+        return f"{value:.4g}"
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if abs(value) >= size:
+        if rounded >= size:
             return f"{value / (1e3 if letter == 'k' else size):.4g} {letter}"
     if float(value).is_integer():
         return f"{value:.0f}"
-    if abs(value) < 1e-4:
+    if rounded < 1e-4:
         return f"{value:.2e}"
     return f"{value:#.4g}".removesuffix(".") if even else f"{value:.4g}"
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from hwnas.report._summary import StudySummary
     from hwnas.search import Objective, ProposalRecord, Study, Trial, TrialState
 
+#: The two models of a diagnosis.
+_JUDGES = ("saas", "plain")
+
 Move = tuple[datetime, "TrialState | None", "TrialState", "str | None"]
 
 
@@ -153,8 +156,21 @@ def _diagnosis(path: Path, complete: int) -> tuple[Mapping[str, Any] | None, str
         data = json.loads(path.read_text(encoding="utf-8"))
         if (data["format"], data["version"]) != (FORMAT, VERSION):
             return None, f"{path.name} is of another version of hwnas. Make it anew:"
-        trials = max((len(outcome["trials"]) for outcome in data["outcomes"]), default=0)
+        trials = max((_judged(outcome) for outcome in data["outcomes"]), default=0)
     except (OSError, ValueError, KeyError, TypeError) as exc:
         return None, f"{path.name} cannot be read ({type(exc).__name__}: {exc}). Make it anew:"
     late = f"They are of {trials} trials, and {complete} are complete by now:" if trials < complete else ""
     return MappingProxyType(data), late
+
+
+def _judged(outcome: Mapping[str, Any]) -> int:
+    """Return by how many trials a diagnosis judges an outcome; what the page reads of it must be there."""
+    count, name = len(outcome["trials"]), outcome["objective"]
+    columns = [outcome["observed"], *(outcome[key][name] for key in _JUDGES for name in ("predicted", "low", "high"))]
+    if any(len(column) != count for column in columns):
+        raise ValueError(f"{name}: not a figure for each trial")
+    for judge in (outcome[key] for key in _JUDGES):
+        _ = judge["method"], *(float(judge[name]) for name in ("r2", "log_likelihood", "coverage"))
+    for low, middle, high in outcome["relevance"].values():
+        _ = float(low), float(middle), float(high)
+    return count

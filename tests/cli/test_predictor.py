@@ -251,3 +251,47 @@ def test_a_damaged_predictor_is_one_clear_error(known, refused):
     said = refused("predictor", "predict", "first", "--device", "new", "--space", "digits")
     assert "the predictor is damaged" in said
     assert "Traceback" not in said
+
+
+def test_options_of_measuring_are_refused_where_nothing_is_measured(made, known, refused, hwnas):
+    table = ("predictor", "adapt", "first", "--device", "new", "--table", made / "test.csv")
+    assert "--table measures nothing, and --precision and --wait" in refused(*table, "--precision", "5%", "--wait", "9")
+    assert "--table measures nothing, and --protocol" in refused(*table, "--protocol", "samples=100")
+    assert "--known measures nothing, and --samples" in refused(*table[:5], "--known", "--samples", "5")
+    assert hwnas(*table, "--samples", "12", "--json").data["measurements"] == 12
+
+
+def test_options_of_a_space_are_refused_beside_files(known, refused, network):
+    predict = ("predictor", "predict", "first", "--device", "new", network)
+    assert "--count and --seed are of --space" in refused(*predict, "--count", "3")
+    assert "--count and --seed are of --space" in refused(*predict, "--seed", "0")
+
+
+def test_devices_to_train_on_are_named_and_each_counts_once(made, hwnas, refused):
+    train = ("predictor", "train", "second", "--space", "digits", "--table", made / "train.csv")
+    for nothing in ("", " , "):
+        assert "--devices names no device" in refused(*train, "--devices", nothing)
+    said = hwnas(*train, "--devices", "a,b", "--devices", "a", "--json")
+    assert said.code == 0, said.err
+    assert said.data["devices"] == ["a", "b"]
+
+
+@pytest.mark.parametrize("part", ["held_out", "metric", "networks", "space"])
+def test_a_card_that_lacks_a_part_is_damaged_and_hides_no_other_predictor(known, hwnas, refused, workspace, part):
+    broken = shutil.copytree(known, workspace.predictors / "broken")
+    card = json.loads((broken / "card.json").read_text())
+    del card["trained"][part]
+    (broken / "card.json").write_text(json.dumps(card))
+    said = refused("predictor", "show", "broken")
+    assert "broken: the predictor is damaged: " in said
+    assert part in said or "how it was trained" in said
+    listed = hwnas("predictor", "list")
+    assert listed.code == 3
+    assert [line.split()[0] for line in listed.out.splitlines()[2:]] == ["first"]
+    assert "warning: " in listed.err
+    data = hwnas("predictor", "list", "--json")
+    assert (data.code, [found["name"] for found in data.data]) == (3, ["first"])
+    shutil.rmtree(known)
+    listed = hwnas("predictor", "list")
+    assert (listed.code, listed.out) == (3, "")
+    assert "no predictors yet" not in listed.err

@@ -6,8 +6,11 @@ import sys
 
 import pytest
 
+from hwnas.errors import ConfigError
 from hwnas.search import Objective, SearchSettings, Study
 from hwnas.space import Int, SearchSpace
+
+from .conftest import QUICK
 
 
 @pytest.fixture
@@ -82,3 +85,60 @@ def test_a_page_that_cannot_be_written_is_said_before_models_are_fitted(refused,
 
     monkeypatch.setattr(_diagnosis, "judge", lambda study: pytest.fail("the models were fitted"))
     assert "there is no folder" in refused("report", "toy", "--diagnose", "-o", tmp_path / "no" / "such.html")
+
+
+@pytest.mark.parametrize("text", ["nan", "-5%", "0", "inf", "500%", "1", "five"])
+def test_a_precision_that_is_no_share_is_refused(text):
+    from hwnas.cli._measure import share
+
+    with pytest.raises(ConfigError, match="not a share"):
+        share(text)
+
+
+def test_a_filter_that_nothing_matches_is_told_from_an_empty_store(hwnas, network):
+    assert "nothing measured yet" in hwnas("measurements", "list", "--device", "host").err
+    assert hwnas("device", "add", "host").code == 0
+    assert hwnas("measure", "host", network, *QUICK).code == 0
+    said = hwnas("measurements", "list", "--device", "hots", "--verdict", "ok", "--verdict", "throttled")
+    assert said.code == 0
+    assert said.err == (
+        "of 1 measurement none matches --verdict ok, --verdict throttled, --device hots (did you mean 'host'?)\n"
+    )
+    assert hwnas("measurements", "list", "--network", "nope", "--json").data == []
+    assert hwnas("measurements", "list", "--space", "digits").err == "of 1 measurement none matches --space digits\n"
+
+
+def test_options_of_a_table_are_refused_for_measurements(hwnas, refused, network, tmp_path):
+    assert hwnas("device", "add", "host").code == 0
+    assert hwnas("measure", "host", network, *QUICK).code == 0
+    path = tmp_path / "all.csv"
+    assert hwnas("measurements", "export", path).code == 0
+    said = refused("measurements", "import", path, "--name", "mine", "--space", "digits")
+    assert "all.csv holds measurements, and --name and --space would be of a table" in said
+    assert hwnas("measurements", "import", path).code == 0
+
+
+def test_where_the_picture_of_a_check_goes_is_looked_at_before_anything_is_measured(hwnas, refused, tmp_path):
+    assert hwnas("device", "add", "host").code == 0
+    check = ("device", "check", "host", "--stability", "--plot")
+    assert "there is no folder" in refused(*check, tmp_path / "no" / "such.png")
+    assert "the picture is a PNG" in refused(*check, tmp_path / "such.pdf")
+
+
+def test_one_device_whose_file_is_not_valid_hides_no_other(hwnas, workspace):
+    assert hwnas("device", "add", "good").code == 0
+    (workspace.devices / "bad.toml").write_text("threads = 'many'")
+    (workspace.devices / "dir.toml").mkdir()
+    said = hwnas("device", "list")
+    assert said.code == 3
+    assert [line.split()[0] for line in said.out.splitlines()[2:]] == ["good"]
+    assert "warning: " in said.err
+    assert "bad.toml" in said.err
+    assert "dir.toml" not in said.err
+    listed = hwnas("device", "list", "--json")
+    assert (listed.code, [found["name"] for found in listed.data]) == (3, ["good"])
+    (workspace.devices / "good.toml").unlink()
+    said = hwnas("device", "list")
+    assert (said.code, said.out) == (3, "")
+    assert "no devices yet" not in said.err
+    assert "did you mean" not in hwnas("device", "show", "dir").err

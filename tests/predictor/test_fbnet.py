@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hwnas.errors import PredictorError
-from hwnas.predictor import FbnetFeaturiser
+from hwnas.predictor import FbnetFeaturiser, TrainingSpace, gather
 
 
 def test_costs_agree_with_a_count_by_hand():
@@ -18,7 +18,15 @@ def test_costs_agree_with_a_count_by_hand():
 
 
 def test_an_unknown_block_is_named():
-    with pytest.raises(PredictorError, match=r"architecture 1: unknown block 'k3_e5'"):
+    with pytest.raises(PredictorError, match=r"architecture 2: unknown block 'k3_e5'"):
         FbnetFeaturiser()([["skip"] * 22, ["k3_e5"] * 22])
     with pytest.raises(PredictorError, match="not of the FBNet space"):
         FbnetFeaturiser()([["skip"] * 21])
+
+
+def test_a_table_with_an_unknown_block_names_the_file_and_the_row(tmp_path):
+    path = tmp_path / "blocks.csv"
+    header = ",".join([*(f"block{place}" for place in range(22)), "latency_ms.phone"])
+    path.write_text("\n".join([header, ",".join(["skip"] * 22 + ["1.0"]), ",".join(["k3_e5"] * 22 + ["2.0"])]))
+    with pytest.raises(PredictorError, match=r"blocks\.csv: architecture 2: unknown block 'k3_e5' \(did you mean"):
+        gather(TrainingSpace.named("fbnet"), tables=[path])

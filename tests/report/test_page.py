@@ -211,6 +211,19 @@ def test_parameters_that_matter_stand_first(page):
     assert "hwnas report page --diagnose" in found.text
 
 
+@pytest.mark.parametrize(
+    "part", ["objective", "trials", "observed", "relevance", "saas", "plain.method", "saas.low", "plain.coverage"]
+)
+def test_a_diagnosis_that_lacks_a_part_is_said_and_left_out(store, tmp_path, part):
+    study = pages.modelled(store)
+    data = pages.diagnosis(study)
+    *above, last = part.split(".")
+    for outcome in data["outcomes"]:
+        del (outcome[above[0]] if above else outcome)[last]
+    (tmp_path / "diagnosis.json").write_text(json.dumps(data))
+    assert f"diagnosis.json cannot be read (KeyError: {last!r})" in Page(report_html(study, tmp_path)).text
+
+
 def test_a_diagnosis_is_shown_and_one_that_is_late_or_broken_is_said(store, tmp_path):
     study = pages.modelled(store)
     data = pages.diagnosis(study)
