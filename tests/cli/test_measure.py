@@ -237,12 +237,20 @@ def test_stability_is_shown_even_where_its_picture_cannot_be_drawn(hwnas, tmp_pa
     random = np.random.default_rng(0)
     device = fake_device(FakeDevice(lambda _network, n: random.normal(1e6, 5e3, n).astype(np.int64)))
     report = check_stability(device, campaigns=3, protocol=MeasurementProtocol(samples=400, processes=3))
-    monkeypatch.setattr("hwnas.measurement.check_stability", lambda profile, **settings: report)
-    command = ["device", "check", "host", "--stability", "--plot", tmp_path / "none" / "stability.png"]
+    folder = tmp_path / "gone"
+
+    def check(profile, **settings):
+        folder.rmdir()
+        return report
+
+    monkeypatch.setattr("hwnas.measurement.check_stability", check)
+    command = ["device", "check", "host", "--stability", "--plot", folder / "stability.png"]
+    folder.mkdir()
     said = hwnas(*command)
     assert said.code == 2
     assert [line.split()[0] for line in said.out.splitlines()[2:]] == list(report.networks)
     assert "pairs keep their order" in said.err
     assert f"error: cannot write {tmp_path}" in said.err
+    folder.mkdir()
     again = hwnas(*command, "--json")
     assert (again.code, again.data["networks"]) == (2, list(report.networks))
