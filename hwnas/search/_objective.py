@@ -14,6 +14,8 @@ Source = Literal["evaluation", "device", "network"]
 BASELINE: Final = "baseline"
 Reference = float | Literal["baseline"]
 
+#: The logarithm of the largest number.
+_MOST_LOG = 709.7
 #: Figures that a measurement on a device gives.
 DEVICE_METRICS = ("p50_ms", "p90_ms", "p99_ms", "peak_memory_mb", "peak_memory_bytes", "energy_mj")
 #: Figures that are computed from the network and its file; they cost nothing and have no noise.
@@ -100,7 +102,7 @@ class Objective:
 
     def unscore(self, score: float) -> float:
         """Return the value whose score this is."""
-        return math.exp(self.sign * score) if self.log else self.sign * score
+        return math.exp(min(self.sign * score, _MOST_LOG)) if self.log else self.sign * score
 
     def score_sigma(self, value: float, sigma: float) -> float:
         """Return a standard error of `value` on the modelled scale; to first order, sigma / value for a logarithm."""
