@@ -83,13 +83,13 @@ class Studies(RuleBasedStateMachine):
         self.expect(self.pick(data), OPEN, lambda n: self.study.tell(n, {"accuracy": 0.5}), told)
 
     @precondition(lambda self: self.model)
-    @rule(data=st.data())
-    def fail(self, data):
+    @rule(data=st.data(), keep=st.booleans())
+    def fail(self, data, keep):
         def failed(m):
             attempts = m[1] + (m[0] == "proposed")
-            m[:3] = ["proposed" if attempts < ATTEMPTS else "failed", attempts, True]
+            m[:3] = ["proposed" if attempts < ATTEMPTS else "failed", attempts, keep]
 
-        self.expect(self.pick(data), OPEN, lambda n: self.study.fail(n, "no luck"), failed)
+        self.expect(self.pick(data), OPEN, lambda n: self.study.fail(n, "no luck", keep=keep), failed)
 
     @precondition(lambda self: self.model)
     @rule(data=st.data())
