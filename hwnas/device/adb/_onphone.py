@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,6 +119,10 @@ class PhoneRuntime:
             self.transport.run(["rm", "-f", remote], deadline=Deadline.after(_TIDY_S), harmless=True)
         except HwnasError:
             self.transport.forget_file(remote, afresh=False)
+
+    def quantiser(self) -> Mapping[str, str]:
+        """Return what quantises networks before they are sent, which the figures depend on; nothing where none does."""
+        return {"quantiser": f"onnxruntime {version('onnxruntime')}"} if self.int8 else {}
 
     def rest(self, device: Device, *, deadline: Deadline, cancelled: threading.Event | None) -> bool:
         """Rest as the profile wants it; see `Runtime.rest`."""

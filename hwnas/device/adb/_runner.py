@@ -57,7 +57,7 @@ class RunnerRuntime(PhoneRuntime):
                 "set transport_options.library to the phone's libonnxruntime.so or libtensorflowlite_jni.so "
                 "(docs/android.md says where to get it)",
             )
-        return describe_files(files, [local_sha256(file) for file in files])
+        return {**describe_files(files, [local_sha256(file) for file in files]), **self.quantiser()}
 
     def open(self, device: Device, network: NetworkFile, *, deadline: Deadline) -> RunnerSession:
         """Return a session with `network` loaded, in a process of its own; see `Runtime.open`."""

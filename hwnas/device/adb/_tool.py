@@ -64,7 +64,7 @@ class ToolRuntime(PhoneRuntime):
         """Return program and libraries by their hashes; nothing is sent."""
         deadline.check("reading the program")
         files = self.files()
-        return describe_files(files, [local_sha256(file) for file in files])
+        return {**describe_files(files, [local_sha256(file) for file in files]), **self.quantiser()}
 
     def open(self, device: Device, network: NetworkFile, *, deadline: Deadline) -> ToolSession:
         """Return a session: the network lies on the phone, and runs once to show that it can."""
