@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hwnas.cli import _output
-from hwnas.cli._options import Json, check_output, settings, study_folder
-from hwnas.errors import ConfigError, HwnasError
+from hwnas.cli._options import Json, check_picture, settings, study_folder
+from hwnas.errors import HwnasError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,9 +38,7 @@ def compare(
 
     workspace = settings(context).workspace()
     if output is not None:
-        if output.suffix != ".png":
-            raise ConfigError(f"{output}: the picture is a PNG", "give a name that ends in .png")
-        check_output(output)
+        check_picture(output)
     with settings(context).store() as store:
         found = compared([summarise(Study.load(store, name)) for name in names])
     if json:

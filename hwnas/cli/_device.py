@@ -68,7 +68,7 @@ def add(
     A device is hardware, runtime and settings together: the same machine with one and with four threads is two devices.
     Nothing is started; `hwnas device check NAME` does that.
     """
-    from hwnas.device import DeviceProfile, DeviceRegistry, check_profile, cpus_from_mask
+    from hwnas.device import DeviceProfile, DeviceRegistry, cpus_from_mask
     from hwnas.measurement import MeasurementProtocol
 
     if cpus is not None and cpu_mask is not None:
@@ -87,7 +87,6 @@ def add(
         protocol=assignments("--protocol", protocol),
         notes=notes,
     )
-    check_profile(profile)
     MeasurementProtocol.for_device(profile)
     path = DeviceRegistry(settings(context).workspace()).add(profile, replace=replace)
     if json:

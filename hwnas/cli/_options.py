@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hwnas._files import absolute
-from hwnas.errors import HwnasError, WorkspaceError
+from hwnas.errors import ConfigError, HwnasError, WorkspaceError
 from hwnas.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -90,6 +90,17 @@ def check_output(path: Path) -> None:
         raise HwnasError(f"cannot write {path}: there is no folder {path.parent}", "make it first, or name another")
     if path.is_dir():
         raise HwnasError(f"cannot write {path}: it is a folder", "name a file")
+
+
+def check_picture(path: Path) -> None:
+    """Look whether a picture can be written there; see `check_output`.
+
+    Raises:
+        HwnasError: it cannot, or the name is not that of a PNG file.
+    """
+    if path.suffix != ".png":
+        raise ConfigError(f"{path}: the picture is a PNG", "give a name that ends in .png")
+    check_output(path)
 
 
 def settings(context: typer.Context) -> Settings:

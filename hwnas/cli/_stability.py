@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from hwnas.cli import _output
-from hwnas.cli._options import check_output
+from hwnas.cli._options import check_picture
 from hwnas.cli._stop import stopping
-from hwnas.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,9 +32,7 @@ def show_stability(profile: DeviceProfile, *, campaigns: int, plot: Path | None,
     from hwnas.measurement import check_stability
 
     if plot is not None:
-        if plot.suffix != ".png":
-            raise ConfigError(f"{plot}: the picture is a PNG", "give a name that ends in .png")
-        check_output(plot)
+        check_picture(plot)
     with _progress(campaigns) as listen, stopping() as stop:
         report = check_stability(profile, campaigns=campaigns, wait_s=wait_s, on_progress=listen, cancelled=stop)
     try:

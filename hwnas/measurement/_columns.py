@@ -194,9 +194,10 @@ def _texts(cell: Any) -> list[str]:
 
 
 def _json(cell: Any) -> str:
-    if not isinstance(json.loads(_writable(cell)), dict | list):
+    found = json.loads(_writable(cell))
+    if not isinstance(found, dict | list):
         raise ValueError  # noqa: TRY004  a cell of the wrong kind, as the others
-    _writable(json.dumps(json.loads(cell), ensure_ascii=False))
+    _writable(json.dumps(found, ensure_ascii=False))
     return str(cell)
 
 

@@ -18,7 +18,6 @@ import torch
 
 from hwnas.search._paths import Projection
 from hwnas.search._points import Points
-from hwnas.search._strategy import sample_up_to
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -86,7 +85,7 @@ def first_candidates(
 
 def _crossed(space: SearchSpace, members: Sequence[Architecture], rng: np.random.Generator) -> list[Architecture]:
     """Return wide mutations of each member: some of its parameters are those of an architecture from anywhere."""
-    donors = space.encode(sample_up_to(space, _MUTATIONS * len(members), rng, ()))
+    donors = space.encode(space.sample(_MUTATIONS * len(members), rng, at_most=True))
     own = np.repeat(space.encode(members), _MUTATIONS, axis=0)[: len(donors)]
     names = list(dict.fromkeys(column.parameter for column in space.columns))
     column_of = [names.index(column.parameter) for column in space.columns]
@@ -99,8 +98,8 @@ def _from_everywhere(
 ) -> list[Architecture]:
     """Return architectures drawn evenly: the first `n` within the limits, or, where those are too few, others too."""
     if points is None or not points.is_limited:
-        return sample_up_to(space, n, rng, seen)
-    drawn = sample_up_to(space, _SEARCHED * n, rng, seen)
+        return space.sample(n, rng, exclude=seen, at_most=True)
+    drawn = space.sample(_SEARCHED * n, rng, exclude=seen, at_most=True)
     allowed = points.allowed(points.rows(drawn)).tolist()
     within = [arch for arch, ok in zip(drawn, allowed, strict=True) if ok]
     return [*within, *(arch for arch, ok in zip(drawn, allowed, strict=True) if not ok)][:n]

@@ -15,7 +15,7 @@ from hwnas.errors import SpaceError, StoppedError
 from hwnas.search._data import complete_trials
 from hwnas.search._front import scores
 from hwnas.search._pareto import non_dominated
-from hwnas.search._strategy import Proposals, sample_up_to
+from hwnas.search._strategy import Proposals
 
 if TYPE_CHECKING:
     import threading
@@ -212,7 +212,7 @@ def _fresh(
 
 def _drawn(space: SearchSpace, n: int, rng: np.random.Generator, seen: Collection[str]) -> Iterator[Architecture]:
     """Yield `n` new architectures drawn uniformly, or as many as the space still holds."""
-    yield from sample_up_to(space, n, rng, seen, method="uniform")
+    yield from space.sample(n, rng, method="uniform", exclude=seen, at_most=True)
 
 
 def _timed(name: str, made: Iterator[Architecture]) -> Proposals:

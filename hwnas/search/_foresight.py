@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwnas.errors import ConfigError
-from hwnas.search._strategy import sample_up_to
 from hwnas.search._targets import winners
 from hwnas.search._trial import Provenance, Value
 
@@ -210,7 +209,7 @@ class Foresight:
             from hwnas.predictor import featuriser_of, graph_costs, ideal_predictor
 
             space = self._space
-            sample = sample_up_to(space, _POPULATION, np.random.default_rng(0), ())
+            sample = space.sample(_POPULATION, np.random.default_rng(0), at_most=True)
             featuriser = featuriser_of(space)
             if space.has_graph:
                 costs = graph_costs([space.graph(architecture) for architecture in sample])

@@ -134,9 +134,11 @@ def hypervolumes_now(
     `None` before the first trial is complete. They are two entries of the history, without the cost of all others.
     """
     complete = completed(trials)
+    if not complete:
+        return None
     reference = reference_values(objectives, trials)
-    if not complete or reference is None:
-        return (0.0, 0.0) if complete else None
+    if reference is None:
+        return 0.0, 0.0
     point = _scored(objectives, reference)
     now, before = (
         scores(objectives, eligible(objectives, some))

@@ -135,12 +135,10 @@ def optimize(
         if not stop.is_set():
             raise
     result = StudyResult.of(study)
-    if stop.is_set():
+    if stop.is_set() or others:
+        mine, theirs = f"go on with `hwnas search resume {study.name}`", "the processes that hold the others go on"
         finished = sum(trial.state.finished for trial in study.trials())
-        reporter.say(StudyStopped(study.name, finished, total, f"go on with `hwnas search resume {study.name}`"))
-    elif others:
-        finished = sum(trial.state.finished for trial in study.trials())
-        reporter.say(StudyStopped(study.name, finished, total, "the processes that hold the others go on"))
+        reporter.say(StudyStopped(study.name, finished, total, mine if stop.is_set() else theirs))
     else:
         front = tuple(trial.number for trial in result.front)
         reporter.say(StudyFinished(study.name, len(study.trials()), front, result.hypervolume))

@@ -175,7 +175,7 @@ class _Tools:
         self._folder = workspace.searches / config.search.name
         self._turns = MachineTurns()
         self._evaluator = _evaluator(config, base, space, self._objectives)
-        self._networks = _networks(config, base, space, self._folder / "networks", self._turns)
+        self._networks = _networks(config, base, space, self._folder / _NETWORKS, self._turns)
         self._measurer = self._measurers(workspace, store, space)
         self._foresight = foresight_from_settings(space, self._objectives, config.search, workspace)
 
@@ -296,12 +296,10 @@ def _config_of(study: Study, sizes: Mapping[str, int] | None = None) -> StudyCon
         ConfigError: a size does not go with the rest.
         StudyError: this hwnas does not take the file any more; it says what is wrong.
     """
-    file: Mapping[str, Any] = study.file or {}
+    assert study.file is not None  # noqa: S101  the callers have looked
+    file = {**study.file, "search": {**study.file["search"], **(sizes or {})}}
     try:
-        config = validate(file, StudyConfig, source=f"the file of study {study.name!r}")
-        if not sizes:
-            return config
-        return validate({**file, "search": {**file["search"], **sizes}}, StudyConfig, source=f"study {study.name!r}")
+        return validate(file, StudyConfig, source=f"the file of study {study.name!r}")
     except ConfigError as exc:
         if sizes:
             raise

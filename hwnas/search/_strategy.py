@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -135,26 +135,11 @@ def _sampled(
 ) -> list[Architecture]:
     """Return up to `n` new architectures; none where there are no more, but some that were passed over."""
     try:
-        return sample_up_to(space, n, rng, seen)
+        return space.sample(n, rng, exclude=seen, at_most=True)
     except SpaceError:
         if not passed:
             raise
         return []
-
-
-def sample_up_to(
-    space: SearchSpace,
-    n: int,
-    rng: np.random.Generator,
-    exclude: Collection[str],
-    method: Literal["sobol", "uniform"] = "sobol",
-) -> list[Architecture]:
-    """Return `n` new architectures, or as many as the space still holds.
-
-    Raises:
-        SpaceError: it holds no new one.
-    """
-    return space.sample(n, rng, method=method, exclude=exclude, at_most=True)
 
 
 def strategy_from_settings(settings: SearchSettings) -> Strategy:

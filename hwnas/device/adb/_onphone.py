@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwnas._deadline import Deadline
+from hwnas.device.adb._files import local_sha256
+from hwnas.device.runtimes._onnxruntime import QUANTISED
 from hwnas.errors import DeadlineError, DeviceError, HwnasError, MeasurementError, NetworkCrashedError, NetworkError
 
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ _SHARE_FOR_REST = 0.5  # of the campaign's time that is left
 _MACHINES = {"arm64-v8a": 183, "armeabi-v7a": 40, "x86_64": 62, "x86": 3}
 _SIGNALS = {4: "illegal instruction", 6: "abort", 7: "bus error", 9: "killed", 11: "segmentation fault", 15: "ended"}
 _ALARM = 14
-_QUANTISED = b"QuantizeLinear"  # the name of the operation, which a quantised file holds for every tensor
 
 
 class PhoneRuntime:
@@ -105,7 +106,7 @@ class PhoneRuntime:
                 f"{network.path} keeps weights in other files, which are not sent to phones",
                 "save it as one file: onnx.save(onnx.load(path), path)",
             )
-        if not self.int8 or _QUANTISED in network.path.read_bytes():
+        if not self.int8 or QUANTISED in network.path.read_bytes():
             return self.transport.installation.network(network, deadline=deadline)
         from hwnas.network import quantise_onnx
 
@@ -120,9 +121,10 @@ class PhoneRuntime:
         except HwnasError:
             self.transport.forget_file(remote, afresh=False)
 
-    def quantiser(self) -> Mapping[str, str]:
-        """Return what quantises networks before they are sent, which the figures depend on; nothing where none does."""
-        return {"quantiser": f"onnxruntime {version('onnxruntime')}"} if self.int8 else {}
+    def describe(self, files: Sequence[Path]) -> Mapping[str, str]:
+        """Return what the figures depend on: each file's name with the beginning of its hash, and what quantises."""
+        found = {file.name: f"sha256 {local_sha256(file)[:16]}" for file in files}
+        return found | {"quantiser": f"onnxruntime {version('onnxruntime')}"} if self.int8 else found
 
     def rest(self, device: Device, *, deadline: Deadline, cancelled: threading.Event | None) -> bool:
         """Rest as the profile wants it; see `Runtime.rest`."""
@@ -155,11 +157,6 @@ def skin_c(state: Conditions) -> float | None:
     if isinstance(skin, float | int):
         return float(skin)
     return (state.temperature_c or {}).get("battery", state.hottest_c)
-
-
-def describe_files(files: Sequence[Path], hashes: Sequence[str]) -> Mapping[str, str]:
-    """Return what identifies programs and libraries: the name of each with the beginning of its hash."""
-    return {file.name: f"sha256 {digest[:16]}" for file, digest in zip(files, hashes, strict=True)}
 
 
 def ended_error(what: str, exit_code: int, stderr: bytes) -> HwnasError:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from hwnas.device._runtime import Block
-from hwnas.device.adb._files import local_sha256
-from hwnas.device.adb._onphone import PhoneRuntime, describe_files, ended_error
+from hwnas.device.adb._onphone import PhoneRuntime, ended_error
 from hwnas.device.adb._probe import BOOT_ID
 from hwnas.errors import (
     DeviceConnectionError,
@@ -57,7 +56,7 @@ class RunnerRuntime(PhoneRuntime):
                 "set transport_options.library to the phone's libonnxruntime.so or libtensorflowlite_jni.so "
                 "(docs/android.md says where to get it)",
             )
-        return {**describe_files(files, [local_sha256(file) for file in files]), **self.quantiser()}
+        return self.describe(files)
 
     def open(self, device: Device, network: NetworkFile, *, deadline: Deadline) -> RunnerSession:
         """Return a session with `network` loaded, in a process of its own; see `Runtime.open`."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from hwnas.device.adb._files import local_sha256
-from hwnas.device.adb._onphone import PhoneRuntime, describe_files
+from hwnas.device.adb._onphone import PhoneRuntime
 from hwnas.errors import NetworkError
 
 if TYPE_CHECKING:
@@ -63,8 +62,7 @@ class ToolRuntime(PhoneRuntime):
     def versions(self, *, deadline: Deadline) -> Mapping[str, str]:
         """Return program and libraries by their hashes; nothing is sent."""
         deadline.check("reading the program")
-        files = self.files()
-        return {**describe_files(files, [local_sha256(file) for file in files]), **self.quantiser()}
+        return self.describe(self.files())
 
     def open(self, device: Device, network: NetworkFile, *, deadline: Deadline) -> ToolSession:
         """Return a session: the network lies on the phone, and runs once to show that it can."""

@@ -18,7 +18,7 @@ FORMATS = ("onnx",)
 PACKAGES = ("onnxruntime", "onnxruntime-openvino", "onnxruntime-gpu")
 FORKS = True
 
-_QUANTISED = b"QuantizeLinear"  # the name of the operation, which a quantised file holds for every tensor
+QUANTISED = b"QuantizeLinear"  # the name of the operation, which a quantised file holds for every tensor
 _NO_HWNAS = 77
 _QUANTISER_S = 600.0  # whoever waits has a deadline of its own; this is for when nobody waits any more
 _QUANTISE = f"""
@@ -88,7 +88,7 @@ def load(path: str, *, threads: int, batch: int, options: dict[str, Any]) -> Loa
     settings.add_session_config_entry("session.intra_op.allow_spinning", "1" if options["spinning"] else "0")
     provider = _provider(ort, options["provider"])
     with tempfile.TemporaryDirectory(prefix="hwnas-ort-") as folder:
-        as_it_is = options["precision"] == "f32" or _QUANTISED in Path(path).read_bytes()
+        as_it_is = options["precision"] == "f32" or QUANTISED in Path(path).read_bytes()
         chosen = path if as_it_is else _quantised(path, Path(folder))
         return Loaded(ort, ort.InferenceSession(chosen, settings, providers=[provider]), batch)
 
